@@ -1,0 +1,35 @@
+//! What a billing export is: its folders, months, manifests, columns and money.
+//!
+//! Nothing here does I/O and nothing here knows Postgres. Callers list a bucket and read bytes;
+//! this crate says what the keys and the bytes mean.
+//!
+//! ```
+//! use billing::{BillingPeriod, Object, choose, discover};
+//!
+//! let key = "cup/Report/Report/year=2018/month=11/Report-00001.snappy.parquet";
+//! let listed = Object { key: key.into(), size: 1, etag: None, modified_ms: 0 };
+//! let export = choose(discover([listed]).exports, "cup/Report/Report/")?;
+//! assert_eq!(export.root, "cup/Report");
+//! assert!(export.months.contains_key(&BillingPeriod::new(2018, 11)?));
+//! # Ok::<(), billing::Error>(())
+//! ```
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+pub mod column;
+pub mod error;
+pub mod layout;
+pub mod manifest;
+pub mod money;
+pub mod normalize;
+pub mod object;
+pub mod period;
+
+pub use column::{SqlName, athena_name, sql_names, table_name};
+pub use error::Error;
+pub use layout::{Discovery, Export, Format, Month, choose, discover, listing_folder};
+pub use manifest::{Content, Manifest, ManifestColumn};
+pub use money::ExactSum;
+pub use normalize::normalization_sql;
+pub use object::Object;
+pub use period::BillingPeriod;

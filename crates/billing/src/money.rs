@@ -1,0 +1,460 @@
+//! Money: sums of doubles as the decimals they stand for.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
+
+/// The exact decimal sum of doubles.
+///
+/// Providers write amounts such as 0.1 as doubles, which are not 0.1. Each value is taken for
+/// the shortest decimal that reads back as the same double, which is what it prints as (`{:e}`)
+/// and what was billed; these decimals are added without any rounding. Any magnitude and any
+/// number of values fit.
+#[derive(Clone, Debug, Default)]
+pub struct ExactSum {
+    /// Units of 10^[`COMMON_EXPONENT`], where almost all amounts of a bill fit.
+    common: i128,
+    /// Units of 10^key, for all others and for what `common` cannot hold.
+    others: BTreeMap<i32, i128>,
+    non_finite: u64,
+}
+
+/// Rates, and so most costs, have at most ten places.
+const COMMON_EXPONENT: i32 = -10;
+const COMMON_SCALE: f64 = 1e10;
+/// Any decimal of at most 15 digits survives the way through a double.
+const FAITHFUL: i64 = 1_000_000_000_000_000;
+/// What a full counter passes on to the counter [`CARRY_DIGITS`] places above.
+const CARRY: i128 = 10_i128.pow(CARRY_DIGITS as u32);
+const CARRY_DIGITS: i32 = 20;
+
+impl ExactSum {
+    /// Adds one value. NaN and the infinities are counted and not added.
+    #[inline]
+    pub fn add(&mut self, value: f64) {
+        match common_units(value) {
+            Some(units) => self.add_units(COMMON_EXPONENT, units.into()),
+            None if value.is_finite() => {
+                let (units, exponent) = shortest(value);
+                self.add_units(exponent, units.into());
+            }
+            None => self.non_finite = self.non_finite.saturating_add(1),
+        }
+    }
+
+    /// Adds all that another sum holds, as if its values had been added here.
+    pub fn merge(&mut self, other: &Self) {
+        for (exponent, units) in other.parts() {
+            self.add_units(exponent, units);
+        }
+        self.non_finite = self.non_finite.saturating_add(other.non_finite);
+    }
+
+    /// How many values were NaN or infinite and are missing from the sum.
+    pub fn count_non_finite(&self) -> u64 {
+        self.non_finite
+    }
+
+    #[inline]
+    fn add_units(&mut self, exponent: i32, units: i128) {
+        let counter = self.counter(exponent);
+        match counter.checked_add(units) {
+            Some(sum) => *counter = sum,
+            None => self.carry(exponent, units),
+        }
+    }
+
+    /// Adds where a counter would overflow: its upper digits move up to make room.
+    #[cold]
+    fn carry(&mut self, exponent: i32, units: i128) {
+        let counter = self.counter(exponent);
+        let upper = *counter / CARRY + units / CARRY;
+        *counter = *counter % CARRY + units % CARRY;
+        self.add_units(exponent + CARRY_DIGITS, upper);
+    }
+
+    #[inline]
+    fn counter(&mut self, exponent: i32) -> &mut i128 {
+        if exponent == COMMON_EXPONENT {
+            &mut self.common
+        } else {
+            self.others.entry(exponent).or_default()
+        }
+    }
+
+    fn parts(&self) -> impl Iterator<Item = (i32, i128)> {
+        let others = self
+            .others
+            .iter()
+            .map(|(exponent, units)| (*exponent, *units));
+        std::iter::once((COMMON_EXPONENT, self.common)).chain(others)
+    }
+
+    /// The sum's sign and decimal digits from the smallest place up, and that place.
+    fn digits(&self) -> (bool, Vec<u8>, i32) {
+        let lowest = self
+            .parts()
+            .map(|(exponent, _)| exponent)
+            .min()
+            .unwrap_or(0);
+        let mut places: Vec<i64> = Vec::new();
+        for (exponent, units) in self.parts() {
+            spread(&mut places, (exponent - lowest) as usize, units);
+        }
+        match carried(&places) {
+            Some(digits) => (false, digits, lowest),
+            None => {
+                places.iter_mut().for_each(|place| *place = -*place);
+                (true, carried(&places).unwrap_or_default(), lowest)
+            }
+        }
+    }
+}
+
+/// The value in units of the common exponent, if that is what it prints as.
+///
+/// A decimal of up to 15 digits is the only such one that reads as its double, so if one does
+/// (both operands of the division are exact, so it rounds as reading does), it is the shortest.
+#[inline]
+fn common_units(value: f64) -> Option<i64> {
+    // The cast truncates and saturates, NaN gives 0: a wrong guess fails the check below.
+    let units = (value * COMMON_SCALE + 0.5_f64.copysign(value)) as i64;
+    let faithful = -FAITHFUL < units && units < FAITHFUL && units as f64 / COMMON_SCALE == value;
+    faithful.then_some(units)
+}
+
+/// The value as an integer of at most 17 digits times a power of ten. Finite values only.
+fn shortest(value: f64) -> (i64, i32) {
+    let mut reader = Reader::default();
+    // The reader takes whatever is written and never fails.
+    let _ = write!(reader, "{value:e}");
+    reader.finish()
+}
+
+/// Reads `-1.25e-7` while it is being printed, without a buffer.
+#[derive(Default)]
+struct Reader {
+    units: i64,
+    places: i32,
+    exponent: i32,
+    negative: bool,
+    negative_exponent: bool,
+    after_point: bool,
+    after_e: bool,
+}
+
+impl Reader {
+    fn finish(self) -> (i64, i32) {
+        let units = if self.negative {
+            -self.units
+        } else {
+            self.units
+        };
+        let exponent = if self.negative_exponent {
+            -self.exponent
+        } else {
+            self.exponent
+        };
+        (units, exponent - self.places)
+    }
+
+    fn read(&mut self, byte: u8) {
+        match byte {
+            b'-' if self.after_e => self.negative_exponent = true,
+            b'-' => self.negative = true,
+            b'.' => self.after_point = true,
+            b'e' => self.after_e = true,
+            digit if self.after_e => self.exponent = self.exponent * 10 + i32::from(digit - b'0'),
+            digit => {
+                self.units = self.units * 10 + i64::from(digit - b'0');
+                self.places += i32::from(self.after_point);
+            }
+        }
+    }
+}
+
+impl fmt::Write for Reader {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        text.bytes().for_each(|byte| self.read(byte));
+        Ok(())
+    }
+}
+
+/// Adds a number to a row of decimal places, at `start` and above, without carrying.
+fn spread(places: &mut Vec<i64>, start: usize, mut units: i128) {
+    let mut place = start;
+    while units != 0 {
+        if places.len() <= place {
+            places.resize(place + 1, 0);
+        }
+        places[place] += (units % 10) as i64;
+        units /= 10;
+        place += 1;
+    }
+}
+
+/// Carries a row of places into digits; `None` if the number is negative.
+fn carried(places: &[i64]) -> Option<Vec<u8>> {
+    let mut digits = Vec::with_capacity(places.len() + 20);
+    let mut carry = 0;
+    for place in places {
+        let sum = place + carry;
+        digits.push(sum.rem_euclid(10) as u8);
+        carry = sum.div_euclid(10);
+    }
+    while carry > 0 {
+        digits.push((carry % 10) as u8);
+        carry /= 10;
+    }
+    (carry == 0).then_some(digits)
+}
+
+/// Equal sums are equal, whatever values they were made of.
+impl PartialEq for ExactSum {
+    fn eq(&self, other: &Self) -> bool {
+        self.non_finite == other.non_finite && self.to_string() == other.to_string()
+    }
+}
+
+impl Eq for ExactSum {}
+
+/// Plain decimal notation that Postgres's `numeric` reads: no exponent, no trailing zeros.
+impl fmt::Display for ExactSum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (negative, mut digits, lowest) = self.digits();
+        // All places from the lowest, or from the ones, up to at least the ones.
+        if lowest > 0 {
+            digits.splice(0..0, std::iter::repeat_n(0, lowest as usize));
+        }
+        let fraction = lowest.min(0).unsigned_abs() as usize;
+        digits.resize(digits.len().max(fraction + 1), 0);
+        let mut text: String = digits
+            .iter()
+            .rev()
+            .map(|digit| char::from(b'0' + digit))
+            .collect();
+        text.insert(text.len() - fraction, '.');
+        let text = text
+            .trim_end_matches('0')
+            .trim_end_matches('.')
+            .trim_start_matches('0');
+        let zero = if text.is_empty() || text.starts_with('.') {
+            "0"
+        } else {
+            ""
+        };
+        let sign = if negative { "-" } else { "" };
+        write!(f, "{sign}{zero}{text}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::cmp::Ordering;
+
+    fn sum(values: &[f64]) -> ExactSum {
+        let mut sum = ExactSum::default();
+        values.iter().for_each(|value| sum.add(*value));
+        sum
+    }
+
+    #[test]
+    fn sums_are_those_of_the_printed_decimals() {
+        for (values, expected) in [
+            (&[][..], "0"),
+            (&[0.1, 0.2], "0.3"),
+            (&[-0.0], "0"),
+            (&[0.1, -0.1], "0"),
+            (&[1e22, 1.0, -1e22], "1"),
+            (&[100.0], "100"),
+            (&[-0.5], "-0.5"),
+            (&[-1.0, 0.25], "-0.75"),
+            (&[1e15, 0.1], "1000000000000000.1"),
+            (&[4064.4831315379, 1e-17], "4064.48313153790000001"),
+            (&[0.1 + 0.2], "0.30000000000000004"),
+            (&[1e5, 1e-10], "100000.0000000001"),
+            (&[9_007_199_254_740_993.0], "9007199254740992"),
+        ] {
+            assert_eq!(sum(values).to_string(), expected, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn the_ends_of_the_double_range_are_exact() {
+        assert_eq!(
+            sum(&[5e-324]).to_string(),
+            format!("0.{}5", "0".repeat(323))
+        );
+        assert_eq!(sum(&[1e308]).to_string(), format!("1{}", "0".repeat(308)));
+        assert_eq!(
+            sum(&[1e308, -5e-324]).to_string(),
+            format!("{}.{}5", "9".repeat(308), "9".repeat(323))
+        );
+        assert_eq!(
+            sum(&[f64::MAX, f64::MAX]).to_string(),
+            format!("35953862697246314{}", "0".repeat(292))
+        );
+    }
+
+    #[test]
+    fn what_is_no_number_is_counted_and_does_not_spoil_the_sum() {
+        let mut spoiled = sum(&[1.5, f64::NAN, f64::INFINITY, f64::NEG_INFINITY]);
+        assert_eq!(
+            (spoiled.to_string().as_str(), spoiled.count_non_finite()),
+            ("1.5", 3)
+        );
+        spoiled.merge(&spoiled.clone());
+        assert_eq!(
+            (spoiled.to_string().as_str(), spoiled.count_non_finite()),
+            ("3", 6)
+        );
+    }
+
+    #[test]
+    fn doubling_past_every_counter_carries_instead_of_overflowing() {
+        for (value, start) in [
+            (0.7, "7"),
+            (-0.7, "7"),
+            (0.1 + 0.2, "30000000000000004"),
+            (-1.7e300, "17"),
+        ] {
+            let mut total = sum(&[value]);
+            let mut digits = start.to_owned();
+            for _ in 0..400 {
+                total.merge(&total.clone());
+                digits = add(&digits, &digits);
+            }
+            let shown = total.to_string();
+            assert_eq!(shown.starts_with('-'), value < 0.0);
+            let shown = shown.replace(['-', '.'], "");
+            assert_eq!(shown.trim_matches('0'), digits.trim_matches('0'), "{value}");
+        }
+    }
+
+    #[test]
+    fn equality_is_of_sums_and_not_of_how_they_came_about() {
+        assert_eq!(sum(&[1e22, 0.5, -1e22]), sum(&[0.25, 0.25]));
+        assert_ne!(sum(&[0.5]), sum(&[0.5, f64::NAN]));
+        assert_ne!(sum(&[0.5]), sum(&[-0.5]));
+    }
+
+    #[test]
+    fn the_short_cut_is_taken_by_bills_and_never_changes_a_value() {
+        for value in [0.0116, 4e-10, 0.0034722222, 99_999.999_999_999_9, 12.0] {
+            assert!(common_units(value).is_some(), "{value}");
+        }
+        for value in [
+            f64::NAN,
+            f64::INFINITY,
+            1e300,
+            5e-324,
+            0.1 + 0.2,
+            1e-11,
+            1e5,
+        ] {
+            assert_eq!(common_units(value), None, "{value}");
+        }
+    }
+
+    // Schoolbook arithmetic on digit strings: slow, and with nothing in common with the above.
+
+    fn add(a: &str, b: &str) -> String {
+        let width = a.len().max(b.len()) + 1;
+        let (a, b) = (format!("{a:0>width$}"), format!("{b:0>width$}"));
+        let mut carry = 0;
+        let mut digits: Vec<u8> = Vec::new();
+        for (x, y) in a.bytes().zip(b.bytes()).rev() {
+            let s = x - b'0' + y - b'0' + carry;
+            digits.push(b'0' + s % 10);
+            carry = s / 10;
+        }
+        digits.reverse();
+        String::from_utf8(digits).unwrap()
+    }
+
+    fn subtract(a: &str, b: &str) -> String {
+        let mut borrow = 0;
+        let mut digits: Vec<u8> = Vec::new();
+        for (x, y) in a.bytes().zip(b.bytes()).rev() {
+            let (x, y) = (x - b'0', y - b'0' + borrow);
+            borrow = u8::from(x < y);
+            digits.push(b'0' + (x + 10 * borrow - y));
+        }
+        digits.reverse();
+        String::from_utf8(digits).unwrap()
+    }
+
+    /// The value in units of 1e-400, as digits.
+    fn scaled(value: f64) -> String {
+        let printed = format!("{:e}", value.abs());
+        let (mantissa, exponent) = printed.split_once('e').unwrap();
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let zeros = 400 + exponent.parse::<i32>().unwrap() - fraction.len() as i32;
+        format!("{whole}{fraction}{}", "0".repeat(zeros as usize))
+    }
+
+    fn reference(values: &[f64]) -> String {
+        let total = |negative: bool| {
+            let chosen = values.iter().filter(|v| v.is_sign_negative() == negative);
+            let total = chosen.fold(String::new(), |sum, value| add(&sum, &scaled(*value)));
+            format!("{total:0>900}")
+        };
+        let (gains, losses) = (total(false), total(true));
+        let (gains, losses) = (gains.as_str(), losses.as_str());
+        let (sign, digits) = match gains.len().cmp(&losses.len()).then(gains.cmp(losses)) {
+            Ordering::Less => ("-", subtract(losses, gains)),
+            Ordering::Equal => return "0".to_owned(),
+            Ordering::Greater => ("", subtract(gains, losses)),
+        };
+        let (whole, fraction) = digits.split_at(digits.len() - 400);
+        let whole = match whole.trim_start_matches('0') {
+            "" => "0",
+            whole => whole,
+        };
+        match fraction.trim_end_matches('0') {
+            "" => format!("{sign}{whole}"),
+            fraction => format!("{sign}{whole}.{fraction}"),
+        }
+    }
+
+    fn amount() -> impl Strategy<Value = f64> {
+        prop_oneof![
+            any::<u64>()
+                .prop_map(f64::from_bits)
+                .prop_filter("finite", |v| v.is_finite()),
+            -1e6..1e6_f64,
+            (-100_000_000_000_i64..100_000_000_000, 0..12)
+                .prop_map(|(m, e)| m as f64 / 10_f64.powi(e)),
+            (-2_000_000_000_000_000_i64..2_000_000_000_000_000).prop_map(|m| m as f64 / 1e10),
+            Just(-0.0),
+            Just(f64::MIN_POSITIVE),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn every_value_is_the_decimal_it_prints_as(value in amount()) {
+            prop_assert_eq!(sum(&[value]).to_string(), reference(&[value]));
+            prop_assert_eq!(sum(&[value]).to_string().parse::<f64>().unwrap(), value);
+            let (units, exponent) = shortest(value);
+            prop_assert_eq!(format!("{units}e{exponent}").parse::<f64>().unwrap(), value);
+        }
+
+        #[test]
+        fn sums_equal_schoolbook_arithmetic(values in proptest::collection::vec(amount(), 0..40)) {
+            prop_assert_eq!(sum(&values).to_string(), reference(&values));
+        }
+
+        #[test]
+        fn how_values_are_split_and_ordered_does_not_matter(
+            values in proptest::collection::vec(amount(), 0..40),
+            at in any::<prop::sample::Index>(),
+        ) {
+            let (left, right) = values.split_at(at.index(values.len() + 1));
+            let mut merged = sum(right);
+            merged.merge(&sum(left));
+            prop_assert_eq!(merged, sum(&values));
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! One export: its months, and the files of a month.
+
+use std::collections::HashMap;
+
+use billing::{BillingPeriod, Discovery, Export, Format, Manifest, Object};
+use futures::{StreamExt, TryStreamExt};
+use store::Store;
+
+use crate::footer::{self, Column};
+use crate::{Error, Result};
+
+/// A manifest with a thousand files and two hundred columns has about 200 KB.
+const MANIFEST_LIMIT: u64 = 64 * 1024 * 1024;
+
+/// Footers asked for at the same time.
+const CONCURRENT_FOOTERS: usize = 8;
+
+/// The exports under a folder of the store, `""` for all of it.
+///
+/// # Errors
+/// The store's errors.
+pub async fn discover(store: &Store, folder: &str) -> Result<Discovery> {
+    Ok(billing::discover(store.list(billing::listing_folder(folder)).await?))
+}
+
+/// An export as one listing shows it.
+#[derive(Clone, Debug)]
+pub struct Bill {
+    store: Store,
+    export: Export,
+    /// Every listed object of the export's folder, to find what manifests name.
+    listed: HashMap<String, Object>,
+}
+
+/// The files of one month, complete and pinned.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// The month.
+    pub period: BillingPeriod,
+    /// The manifest's id (`assemblyId`), or `None` when the files come from the listing.
+    pub manifest_id: Option<String>,
+    /// The data files, in the manifest's order.
+    pub files: Vec<Object>,
+}
+
+impl Delivery {
+    /// Bytes of all files.
+    pub fn bytes(&self) -> u64 {
+        self.files.iter().map(|f| f.size).sum()
+    }
+}
+
+impl Bill {
+    /// Lists the store once and finds the one export that `prefix` means.
+    ///
+    /// # Errors
+    /// [`Error::UnsupportedFormat`], the errors of [`billing::choose`] and of the store.
+    pub async fn find(store: &Store, prefix: &str) -> Result<Self> {
+        let objects = store.list(billing::listing_folder(prefix)).await?;
+        let export = billing::choose(billing::discover(objects.iter().cloned()).exports, prefix)?;
+        if export.format != Format::AwsCurParquet {
+            return Err(Error::UnsupportedFormat {
+                export: export.root,
+                format: export.format.name(),
+            });
+        }
+        let listed = objects.into_iter().map(|o| (o.key.clone(), o)).collect();
+        Ok(Self { store: store.clone(), export, listed })
+    }
+
+    /// The store the export lies in.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// What the listing showed.
+    pub fn export(&self) -> &Export {
+        &self.export
+    }
+
+    /// The newest month.
+    ///
+    /// # Errors
+    /// [`Error::NoMonth`] for an export without months.
+    pub fn newest(&self) -> Result<BillingPeriod> {
+        let newest = self.export.months.keys().next_back();
+        newest.copied().ok_or_else(|| self.no_month("at all"))
+    }
+
+    /// A value that changes when a month is delivered anew, known without reading anything: the
+    /// manifest's ETag, which AWS writes last; without a manifest, the ETags of all files.
+    ///
+    /// # Errors
+    /// [`Error::NoMonth`].
+    pub fn fingerprint(&self, period: BillingPeriod) -> Result<String> {
+        let month = self.month(period)?;
+        Ok(match &month.manifest {
+            Some(manifest) => version(manifest),
+            None => month.data.iter().map(version).collect::<Vec<_>>().join(","),
+        })
+    }
+
+    /// The files of a month: those the manifest names, or the listed ones without a manifest.
+    ///
+    /// # Errors
+    /// [`Error::NoMonth`], [`Error::MissingFile`], errors of the
+    /// manifest and of the store.
+    pub async fn delivery(&self, period: BillingPeriod) -> Result<Delivery> {
+        let month = self.month(period)?;
+        let Some(object) = &month.manifest else {
+            return Ok(Delivery { period, manifest_id: None, files: month.data.clone() });
+        };
+        let bytes = self.store.read_small(object, MANIFEST_LIMIT).await?;
+        let manifest = Manifest::parse(&object.key, &bytes)?;
+        let files = manifest.files.iter().map(|key| self.listed_file(&object.key, key));
+        Ok(Delivery {
+            period,
+            files: files.collect::<Result<_>>()?,
+            manifest_id: Some(manifest.id),
+        })
+    }
+
+    /// The columns of a month: those of its first file, then what later files add.
+    ///
+    /// # Errors
+    /// [`Error::TypeMismatch`] when two files of the month disagree about a type, and the errors
+    /// of reading footers.
+    pub async fn columns(&self, delivery: &Delivery) -> Result<Vec<Column>> {
+        let footers: Vec<_> = futures::stream::iter(&delivery.files)
+            .map(|file| async move { Ok((file, footer::read(&self.store, file).await?)) })
+            .buffered(CONCURRENT_FOOTERS)
+            .try_collect::<Vec<_>>()
+            .await
+            .map_err(|e: Error| e)?;
+        let mut columns: Vec<Column> = Vec::new();
+        let mut positions: HashMap<String, usize> = HashMap::new();
+        for (file, footer) in footers {
+            for column in footer.columns {
+                match positions.get(&column.name) {
+                    None => {
+                        positions.insert(column.name.clone(), columns.len());
+                        columns.push(column);
+                    }
+                    Some(&position) => self.check_same_type(file, &column, &columns[position])?,
+                }
+            }
+        }
+        Ok(columns)
+    }
+
+    fn check_same_type(&self, file: &Object, column: &Column, first: &Column) -> Result<()> {
+        if column.data_type == first.data_type {
+            return Ok(());
+        }
+        Err(Error::TypeMismatch {
+            column: column.name.clone(),
+            file: self.store.object_name(&file.key),
+            found: column.data_type.to_string(),
+            wanted: first.data_type.to_string(),
+        })
+    }
+
+    fn month(&self, period: BillingPeriod) -> Result<&billing::Month> {
+        self.export.months.get(&period).ok_or_else(|| self.no_month(&period.to_string()))
+    }
+
+    fn no_month(&self, period: &str) -> Error {
+        Error::NoMonth { export: self.export.root.clone(), period: period.to_owned() }
+    }
+
+    fn listed_file(&self, manifest: &str, key: &str) -> Result<Object> {
+        self.listed.get(key).cloned().ok_or_else(|| Error::MissingFile {
+            manifest: self.store.object_name(manifest),
+            file: self.store.object_name(key),
+        })
+    }
+}
+
+fn version(object: &Object) -> String {
+    match &object.etag {
+        Some(etag) => etag.trim_matches('"').to_owned(),
+        None => format!("{}-{}", object.size, object.modified_ms),
+    }
+}

@@ -1,0 +1,78 @@
+//! Which types a file may have where a table asks for a type, and what Postgres calls them.
+
+use arrow::datatypes::{DataType, TimeUnit};
+
+/// The Postgres type that holds every value of a file's column, or `None` when there is none yet.
+///
+/// Instants become `timestamp` in UTC: with `timestamptz`, `usage_start::date` would depend on
+/// the session's time zone and month totals would move by hours.
+pub fn sql_type(file: &DataType) -> Option<String> {
+    Some(match file {
+        DataType::Boolean => "boolean".to_owned(),
+        DataType::Int8 | DataType::Int16 | DataType::UInt8 => "smallint".to_owned(),
+        DataType::Int32 | DataType::UInt16 => "integer".to_owned(),
+        DataType::Int64 | DataType::UInt32 => "bigint".to_owned(),
+        DataType::UInt64 => "numeric(20,0)".to_owned(),
+        DataType::Float16 | DataType::Float32 => "real".to_owned(),
+        DataType::Float64 => "double precision".to_owned(),
+        DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale) => {
+            format!("numeric({precision},{scale})")
+        }
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "text".to_owned(),
+        DataType::Dictionary(_, value) => return sql_type(value),
+        DataType::Date32 => "date".to_owned(),
+        DataType::Timestamp(TimeUnit::Second | TimeUnit::Millisecond | TimeUnit::Microsecond, _) => {
+            "timestamp".to_owned()
+        }
+        _ => return None,
+    })
+}
+
+/// Whether every value of `file` is a value of `wanted`: the same type, a wider one of its family,
+/// or text, in which every scalar has a spelling.
+pub(crate) fn is_widening(file: &DataType, wanted: &DataType) -> bool {
+    use DataType as T;
+    match (file, wanted) {
+        (T::Dictionary(_, value), _) => is_widening(value, wanted),
+        (T::Timestamp(TimeUnit::Nanosecond, _), _) => false,
+        (T::Timestamp(..), T::Timestamp(..)) => true,
+        (_, T::Utf8View) => sql_type(file).is_some(),
+        (_, T::Int16) => matches!(file, T::Int8 | T::UInt8 | T::Int16),
+        (_, T::Int32) => is_widening(file, &T::Int16) || matches!(file, T::UInt16 | T::Int32),
+        (_, T::Int64) => is_widening(file, &T::Int32) || matches!(file, T::UInt32 | T::Int64),
+        (_, T::Float32) => matches!(file, T::Float16 | T::Float32),
+        (_, T::Float64) => {
+            is_widening(file, &T::Int32)
+                || is_widening(file, &T::Float32)
+                || matches!(file, T::UInt32 | T::Float64)
+        }
+        _ => file == wanted,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_narrowed() {
+        use DataType as T;
+        for (file, wanted) in [
+            (T::Int64, T::Int32),
+            (T::Int64, T::Float64),
+            (T::Float64, T::Int64),
+            (T::Float64, T::Float32),
+            (T::Utf8, T::Float64),
+            (T::Timestamp(TimeUnit::Nanosecond, None), T::Timestamp(TimeUnit::Microsecond, None)),
+            (T::Boolean, T::Int32),
+        ] {
+            assert!(!is_widening(&file, &wanted), "{file} was read as {wanted}");
+        }
+    }
+
+    #[test]
+    fn a_double_may_become_text_but_text_no_double() {
+        assert!(is_widening(&DataType::Float64, &DataType::Utf8View));
+        assert!(!is_widening(&DataType::Utf8, &DataType::Float64));
+    }
+}

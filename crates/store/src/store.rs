@@ -1,0 +1,245 @@
+//! An opened store.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use billing::Object;
+use bytes::Bytes;
+use futures::TryStreamExt;
+use object_store::aws::AmazonS3Builder;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+
+use crate::location::is_link_local_address;
+use crate::{Credentials, Error, Location, Network, Pinned, Result, Traffic};
+
+/// A bucket (or directory) that can be listed and read. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Store {
+    inner: Arc<dyn ObjectStore>,
+    location: Location,
+}
+
+impl Store {
+    /// Opens a store. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`Error::NoBucket`] for a directory that is not there, [`Error::Other`] when the client
+    /// cannot be made of these options.
+    pub fn open(
+        location: Location,
+        credentials: Option<&Credentials>,
+        network: &Network,
+    ) -> Result<Self> {
+        let failed = |e| Error::of(&e, &location.display_name(), location.display_name());
+        let inner: Arc<dyn ObjectStore> = match &location {
+            Location::S3 { .. } => Arc::new(s3(&location, credentials, network).map_err(failed)?),
+            Location::File { directory } if !directory.is_dir() => {
+                return Err(Error::NoBucket { bucket: location.display_name() });
+            }
+            Location::File { directory } => {
+                Arc::new(LocalFileSystem::new_with_prefix(directory).map_err(failed)?)
+            }
+        };
+        Ok(Self { inner, location })
+    }
+
+    /// The bucket as messages name it: `s3://bucket`.
+    pub fn name(&self) -> String {
+        self.location.display_name()
+    }
+
+    /// Every object under `folder` (`""` for the whole bucket), over as many pages as it takes.
+    ///
+    /// # Errors
+    /// [`Error::Denied`], [`Error::NoBucket`], [`Error::Unreachable`] and the like.
+    pub async fn list(&self, folder: &str) -> Result<Vec<Object>> {
+        self.refuse_link_local().await?;
+        let prefix = self.path(folder)?;
+        let listed = self.inner.list(Some(&prefix)).map_ok(object).try_collect().await;
+        listed.map_err(|e| Error::of(&e, &self.name(), self.object_name(folder)))
+    }
+
+    /// One small object, whole, in the version that was listed.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] above `limit` bytes, [`Error::Changed`] when it was overwritten since.
+    pub async fn read_small(&self, object: &Object, limit: u64) -> Result<Bytes> {
+        let name = self.object_name(&object.key);
+        if object.size > limit {
+            return Err(Error::TooLarge { object: name, size: object.size, limit });
+        }
+        let pinned = self.pinned([object], Arc::default())?;
+        let path = self.path(&object.key)?;
+        let read = async { pinned.get(&path).await?.bytes().await }.await;
+        read.map_err(|e| Error::of(&e, &self.name(), name))
+    }
+
+    /// A view in which exactly these objects can be read, each only as it was listed.
+    ///
+    /// # Errors
+    /// [`Error::BadKey`].
+    pub fn pinned<'a>(
+        &self,
+        objects: impl IntoIterator<Item = &'a Object>,
+        traffic: Arc<Traffic>,
+    ) -> Result<Pinned> {
+        let etags = objects.into_iter().map(|o| Ok((self.path(&o.key)?, o.etag.clone())));
+        Ok(Pinned::new(self.inner.clone(), etags.collect::<Result<HashMap<_, _>>>()?, traffic))
+    }
+
+    /// The client library's description of a listed object.
+    ///
+    /// # Errors
+    /// [`Error::BadKey`].
+    pub fn meta(&self, object: &Object) -> Result<ObjectMeta> {
+        Ok(ObjectMeta {
+            location: self.path(&object.key)?,
+            last_modified: std::time::UNIX_EPOCH
+                .checked_add(std::time::Duration::from_millis(object.modified_ms.max(0) as u64))
+                .unwrap_or(std::time::UNIX_EPOCH)
+                .into(),
+            size: object.size,
+            e_tag: object.etag.clone(),
+            version: None,
+        })
+    }
+
+    /// Translates an error that the client library raised while reading `key`.
+    pub fn error(&self, error: &object_store::Error, key: &str) -> Error {
+        Error::of(error, &self.name(), self.object_name(key))
+    }
+
+    /// `s3://bucket/key`
+    pub fn object_name(&self, key: &str) -> String {
+        format!("{}/{key}", self.name()).trim_end_matches('/').to_owned()
+    }
+
+    fn path(&self, key: &str) -> Result<Path> {
+        Path::parse(key.trim_end_matches('/')).map_err(|e| Error::BadKey {
+            key: self.object_name(key),
+            why: e.to_string(),
+        })
+    }
+
+    /// A host name may resolve to a cloud machine's metadata service although it does not look
+    /// like it, so the check is repeated on what the name resolves to.
+    async fn refuse_link_local(&self) -> Result<()> {
+        let Location::S3 { endpoint: Some(endpoint), .. } = &self.location else { return Ok(()) };
+        let Some((host, port)) = endpoint.host_and_port() else { return Ok(()) };
+        let unreachable = |e: std::io::Error| Error::Unreachable {
+            object: endpoint.as_str().to_owned(),
+            why: e.to_string(),
+        };
+        let mut addresses = tokio::net::lookup_host((host, port)).await.map_err(unreachable)?;
+        if addresses.any(|address| is_link_local_address(address.ip())) {
+            return Err(Error::BadEndpoint {
+                endpoint: endpoint.as_str().to_owned(),
+                why: "it resolves to a link-local address, which is always refused",
+            });
+        }
+        Ok(())
+    }
+}
+
+fn s3(
+    location: &Location,
+    credentials: Option<&Credentials>,
+    network: &Network,
+) -> object_store::Result<object_store::aws::AmazonS3> {
+    let Location::S3 { bucket, region, endpoint, path_style } = location else {
+        return Err(object_store::Error::NotImplemented {
+            operation: "s3".to_owned(),
+            implementer: location.display_name(),
+        });
+    };
+    let allow_http = endpoint.as_ref().is_some_and(|e| e.as_str().starts_with("http://"));
+    let mut builder = AmazonS3Builder::new()
+        .with_bucket_name(bucket)
+        .with_region(region)
+        .with_virtual_hosted_style_request(!path_style)
+        .with_client_options(network.client_options(allow_http))
+        .with_retry(network.retry_config());
+    if let Some(endpoint) = endpoint {
+        builder = builder.with_endpoint(endpoint.for_bucket(bucket, *path_style));
+    }
+    match credentials {
+        Some(keys) => {
+            builder = builder
+                .with_access_key_id(keys.access_key_id.expose())
+                .with_secret_access_key(keys.secret_access_key.expose());
+            if let Some(token) = &keys.session_token {
+                builder = builder.with_token(token.expose());
+            }
+        }
+        // Without keys the request goes unsigned: the library would otherwise ask the machine's
+        // metadata service for the identity of the machine.
+        None => builder = builder.with_skip_signature(true),
+    }
+    builder.build()
+}
+
+fn object(meta: ObjectMeta) -> Object {
+    Object {
+        key: meta.location.to_string(),
+        size: meta.size,
+        etag: meta.e_tag,
+        modified_ms: meta.last_modified.timestamp_millis(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn directory_store(directory: &std::path::Path) -> Store {
+        let location = Location::File { directory: directory.to_owned() };
+        Store::open(location, None, &Network::default()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_object_overwritten_after_listing_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("manifest"), b"first").unwrap();
+        let store = directory_store(directory.path());
+        let listed = store.list("").await.unwrap();
+        assert_eq!(store.read_small(&listed[0], 100).await.unwrap(), "first");
+
+        std::fs::write(directory.path().join("manifest"), b"second!").unwrap();
+        let error = store.read_small(&listed[0], 100).await.unwrap_err();
+        assert!(matches!(error, Error::Changed { .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_pinned_view_reads_nothing_that_was_not_pinned() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("data"), b"0123456789").unwrap();
+        std::fs::write(directory.path().join("surplus"), b"x").unwrap();
+        let store = directory_store(directory.path());
+        let listed = store.list("").await.unwrap();
+        let traffic = Arc::new(Traffic::default());
+        let pinned = store.pinned([&listed[0]], traffic.clone()).unwrap();
+
+        assert_eq!(pinned.get_range(&Path::from("data"), 2..5).await.unwrap(), "234");
+        assert!(pinned.get(&Path::from("surplus")).await.is_err());
+        assert_eq!((traffic.requests(), traffic.bytes()), (1, 3));
+    }
+
+    #[tokio::test]
+    async fn an_object_larger_than_a_manifest_can_be_is_not_read() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("big"), vec![b'x'; 101]).unwrap();
+        let store = directory_store(directory.path());
+        let listed = store.list("").await.unwrap();
+        let error = store.read_small(&listed[0], 100).await.unwrap_err();
+        assert!(matches!(error, Error::TooLarge { size: 101, .. }), "{error}");
+    }
+
+    #[test]
+    fn a_missing_directory_is_named() {
+        let location = Location::File { directory: "/nonexistent/bills".into() };
+        let error = Store::open(location, None, &Network::default()).unwrap_err();
+        assert_eq!(error.to_string(), "file:///nonexistent/bills does not exist");
+    }
+}

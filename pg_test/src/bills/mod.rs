@@ -1,0 +1,243 @@
+//! Sample bills: legacy AWS Cost and Usage Reports in Parquet, as AWS delivers them.
+//!
+//! A [`Report`] stands for one payer's report over consecutive months. Everything in it follows
+//! from its fields: the same report gives the same values on every machine. Months differ the way
+//! real ones do. Columns come and go, the newest month has no invoice yet, a restated month has
+//! other rows, and commitments, taxes, credits and refunds add up.
+//!
+//! ```ignore
+//! let bill = Report::press().month(2025, 9, 0);
+//! println!("{} rows, {} USD", bill.totals.rows, bill.totals.unblended);
+//! ```
+
+// Test support: a sample bill that cannot be made is a failed test.
+#![allow(clippy::expect_used, clippy::unwrap_used)]
+
+mod calendar;
+mod catalog;
+mod charges;
+mod commitments;
+mod delivery;
+mod estate;
+mod manifest;
+mod rng;
+mod rows;
+mod schema;
+mod series;
+#[cfg(test)]
+mod tests;
+mod totals;
+mod usage;
+
+use std::convert::Infallible;
+use std::fs::File;
+use std::io::{BufWriter, Error, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema as ArrowSchema};
+
+use calendar::Month;
+use delivery::Destination;
+use estate::Estate;
+
+pub use totals::Totals;
+
+/// How many columns a bill has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Width {
+    /// Some 130 columns, not the same ones in every month.
+    Typical,
+    /// Exactly 178 columns in every month.
+    Wide,
+}
+
+/// One report's sample bill over consecutive months.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The report's name, as in its keys.
+    pub name: String,
+    /// What its keys start with; may be empty.
+    pub prefix: String,
+    /// The bucket the manifest names.
+    pub bucket: String,
+    /// What all values follow from.
+    pub seed: u64,
+    /// Account numbers of twelve digits; the first is the payer. Twenty or more make a large
+    /// bill, fewer a proportionally smaller one.
+    pub accounts: Vec<String>,
+    /// Year and month of the first bill.
+    pub first: (i32, u32),
+    /// How many months; the last one is open: its rows have no invoice.
+    pub months: u32,
+    /// Rows of a first delivery; a restatement has a few more. From 50,000 on lines are by the
+    /// hour. Below about 1,500 some kinds of charges are cut off.
+    pub rows_per_month: usize,
+    /// How many columns.
+    pub columns: Width,
+    /// Rows of a data file, which is one row group.
+    pub rows_per_file: usize,
+}
+
+/// One delivery of one month.
+#[derive(Clone, Debug)]
+pub struct MonthBill {
+    /// The year.
+    pub year: i32,
+    /// The month, from 1.
+    pub month: u32,
+    /// Data files, table definition, and last the manifest.
+    pub files: Vec<BillFile>,
+    /// What the data files add up to.
+    pub totals: Totals,
+}
+
+/// One object of a delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BillFile {
+    /// The key within the bucket.
+    pub key: String,
+    /// The content.
+    pub bytes: Vec<u8>,
+}
+
+impl Report {
+    /// The larger payer's report: twenty accounts, several files a month.
+    pub fn press() -> Report {
+        Report {
+            name: "CUP-Cost-Usage-Report".to_owned(),
+            prefix: "cup".to_owned(),
+            bucket: "bills".to_owned(),
+            seed: 0x9E55,
+            accounts: accounts(1, 20),
+            first: (2025, 9),
+            months: 3,
+            rows_per_month: 5_000,
+            columns: Width::Typical,
+            rows_per_file: 2_000,
+        }
+    }
+
+    /// The smaller payer's report: three accounts, one file a month.
+    pub fn ca() -> Report {
+        Report {
+            name: "CA-Cost-Usage-Report".to_owned(),
+            prefix: "ca".to_owned(),
+            seed: 0xCA,
+            accounts: accounts(2, 3),
+            rows_per_file: 1_000_000,
+            ..Report::press()
+        }
+    }
+
+    /// One month; restatement 0 is its first delivery, every further one has other totals.
+    pub fn month(&self, year: i32, month: u32, restatement: u32) -> MonthBill {
+        let estate = Estate::new(self, Month::new(year, month), restatement);
+        let mut files = Memory::default();
+        let totals =
+            delivery::deliver(&estate, &mut files).expect("a sample bill is written to memory");
+        MonthBill {
+            year,
+            month,
+            files: files.0,
+            totals,
+        }
+    }
+
+    /// The first deliveries of all months.
+    pub fn all(&self) -> Vec<MonthBill> {
+        let first = Month::new(self.first.0, self.first.1);
+        (0..self.months)
+            .map(|n| first.plus(n))
+            .map(|month| self.month(month.year, month.month, 0))
+            .collect()
+    }
+}
+
+/// The object AWS keeps beside the data to say that it is complete: one column, one row, READY.
+pub fn status_file(report: &Report) -> BillFile {
+    let field = Field::new("status", DataType::Utf8, false);
+    let schema = Arc::new(ArrowSchema::new(vec![field]));
+    let ready = Arc::new(StringArray::from(vec!["READY"]));
+    let batch = RecordBatch::try_new(Arc::clone(&schema), vec![ready]).expect("one column of text");
+    let mut writer = delivery::parquet_writer(Vec::new(), &schema).expect("one column of text");
+    writer.write(&batch).expect("memory takes writes");
+    let bytes = writer.into_inner().expect("memory takes writes");
+    BillFile {
+        key: manifest::status_key(report),
+        bytes,
+    }
+}
+
+/// Hands out the rows of a month's first delivery in batches of at most 16,384, without holding
+/// the month in memory. They are the rows of [`Report::month`], in the same order.
+pub fn stream_month(report: &Report, year: i32, month: u32, batch: &mut dyn FnMut(&RecordBatch)) {
+    let estate = Estate::new(report, Month::new(year, month), 0);
+    let streamed = rows::stream::<Infallible>(&estate, &mut |rows| {
+        batch(&rows);
+        Ok(())
+    });
+    match streamed {
+        Ok(_) => {}
+    }
+}
+
+/// Writes the files of [`Report::month`] below `dir`, one data file in memory at a time.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn write_month(
+    report: &Report,
+    year: i32,
+    month: u32,
+    restatement: u32,
+    dir: &Path,
+) -> std::io::Result<Totals> {
+    let estate = Estate::new(report, Month::new(year, month), restatement);
+    delivery::deliver(&estate, &mut Directory(dir.to_owned()))
+}
+
+/// Account numbers of one payer.
+fn accounts(payer: u64, count: usize) -> Vec<String> {
+    let mut rng = rng::Rng::new(payer, &[0xACC]);
+    (0..count)
+        .map(|_| format!("{payer}{}", rng.word(b"0123456789", 11)))
+        .collect()
+}
+
+/// A delivery into memory.
+#[derive(Default)]
+struct Memory(Vec<BillFile>);
+
+impl Destination for Memory {
+    type File = Vec<u8>;
+
+    fn open(&mut self, _key: &str) -> Result<Vec<u8>, Error> {
+        Ok(Vec::new())
+    }
+
+    fn close(&mut self, key: String, bytes: Vec<u8>) -> Result<(), Error> {
+        self.0.push(BillFile { key, bytes });
+        Ok(())
+    }
+}
+
+/// A delivery into a directory.
+struct Directory(PathBuf);
+
+impl Destination for Directory {
+    type File = BufWriter<File>;
+
+    fn open(&mut self, key: &str) -> Result<BufWriter<File>, Error> {
+        let path = self.0.join(key);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent)?;
+        }
+        File::create(path).map(BufWriter::new)
+    }
+
+    fn close(&mut self, _key: String, mut file: BufWriter<File>) -> Result<(), Error> {
+        file.flush()
+    }
+}

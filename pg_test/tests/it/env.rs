@@ -1,0 +1,57 @@
+//! What every test is given.
+
+use pg_test::Result;
+use pg_test::postgres::{Cluster, Installation};
+use pg_test::s3::Gateway;
+use postgres::Client;
+
+/// The servers that the tests share.
+pub struct Env {
+    /// The S3 server.
+    pub gateway: Gateway,
+    /// The Postgres server.
+    pub cluster: Cluster,
+    /// The Postgres it belongs to.
+    pub installation: Installation,
+}
+
+/// A test: its name and what it does.
+pub type Test = (&'static str, fn(&Env) -> Result<()>);
+
+/// The functions of a module as tests, under the module's name.
+macro_rules! tests {
+    ($($name:ident),* $(,)?) => {
+        &[$((concat!(module_path!(), "::", stringify!($name)), $name)),*]
+    };
+}
+pub(crate) use tests;
+
+impl Env {
+    /// Starts the servers.
+    pub fn start() -> Result<Self> {
+        let installation = Installation::from_env()?;
+        let gateway = Gateway::start()?;
+        let cluster = Cluster::start(&installation, &[])?;
+        Ok(Env {
+            gateway,
+            cluster,
+            installation,
+        })
+    }
+
+    /// A new, empty database of that name, and a superuser's connection to it.
+    pub fn database(&self, name: &str) -> Result<Client> {
+        let mut client = self.cluster.client("postgres")?;
+        client.batch_execute(&format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)"))?;
+        client.batch_execute(&format!("CREATE DATABASE \"{name}\""))?;
+        self.cluster.client(name)
+    }
+
+    /// A new database that has the extension.
+    #[allow(dead_code)] // the harness's own tests do not need the extension
+    pub fn database_with_extension(&self, name: &str) -> Result<Client> {
+        let mut client = self.database(name)?;
+        client.batch_execute("CREATE EXTENSION cur_fdw")?;
+        Ok(client)
+    }
+}

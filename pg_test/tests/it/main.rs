@@ -1,0 +1,56 @@
+//! The tests that need servers: one Postgres and one S3 server for all of them.
+//!
+//! `cargo test --test it NAME` runs those whose names contain NAME. The Postgres is the one that
+//! `CUR_FDW_PG_CONFIG` names; the extension must have been installed there (`cargo xtask install`).
+
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod env;
+mod harness;
+
+use env::{Env, Test};
+use libtest_mimic::{Arguments, Failed, Trial};
+use std::sync::Arc;
+
+/// Every module's tests. They run in this order, one at a time.
+const MODULES: &[&[Test]] = &[harness::TESTS];
+
+fn main() {
+    let mut arguments = Arguments::from_args();
+    // They share the servers' log and settings.
+    arguments.test_threads = Some(1);
+    let env = match arguments.list {
+        true => None,
+        false => Some(Arc::new(Env::start().unwrap_or_else(|error| {
+            eprintln!("the servers for the tests did not start: {error}");
+            std::process::exit(1)
+        }))),
+    };
+    let trials = MODULES
+        .iter()
+        .copied()
+        .flatten()
+        .map(|test| trial(test, env.clone()))
+        .collect();
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    // exit() runs no destructors, and the servers must be stopped.
+    drop(env);
+    conclusion.exit();
+}
+
+fn trial(&(name, body): &Test, env: Option<Arc<Env>>) -> Trial {
+    let name = name.strip_prefix("it::").unwrap_or(name);
+    Trial::test(name, move || {
+        let env = env.ok_or("listing runs nothing")?;
+        body(&env).map_err(|error| Failed::from(describe(&*error)))
+    })
+}
+
+/// An error with its causes: that of a Postgres error has the message.
+fn describe(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
+}

@@ -1,0 +1,54 @@
+-- Looking at a store before anything is loaded.
+CREATE FUNCTION @extschema@.cost_test(server text)
+  RETURNS TABLE ("check" text, ok boolean, detail text, hint text)
+  LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'cost_test_wrapper';
+COMMENT ON FUNCTION @extschema@.cost_test(text) IS
+  'Checks a server step by step: credentials, listing, newest manifest, one footer. Never raises for a failed check.';
+
+CREATE FUNCTION @extschema@.cost_discover(server text, under text DEFAULT '')
+  RETURNS TABLE (prefix text, format text, readable boolean, months bigint, first_month date, last_month date, files bigint, bytes numeric)
+  LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'cost_discover_wrapper';
+COMMENT ON FUNCTION @extschema@.cost_discover(text, text) IS
+  'The billing exports under a prefix of a server: one listing, nothing opened.';
+
+CREATE FUNCTION @extschema@.foreign_table_sql(server text, prefix text, table_name text) RETURNS text
+  LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'foreign_table_sql_wrapper';
+COMMENT ON FUNCTION @extschema@.foreign_table_sql(text, text, text) IS
+  'The CREATE FOREIGN TABLE statement for the one export a prefix means, with the columns of its newest month.';
+
+CREATE FUNCTION @extschema@.export_root(server text, prefix text) RETURNS text
+  LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'export_root_wrapper';
+COMMENT ON FUNCTION @extschema@.export_root(text, text) IS
+  'The root folder of the one export a prefix means.';
+
+CREATE FUNCTION @extschema@.export_months(foreign_table regclass, known text[] DEFAULT '{}')
+  RETURNS TABLE (billing_period date, fingerprint text, manifest_id text, files bigint, bytes numeric, problem text)
+  LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'export_months_wrapper';
+COMMENT ON FUNCTION @extschema@.export_months(regclass, text[]) IS
+  'The months of a foreign table''s export, newest first. The manifest is read only for months whose fingerprint is not among the known ones; problem says why a month cannot be read.';
+
+CREATE FUNCTION @extschema@.new_columns(foreign_table regclass, billing_period date)
+  RETURNS TABLE (column_name text, file_column text, data_type text)
+  LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'new_columns_wrapper';
+COMMENT ON FUNCTION @extschema@.new_columns(regclass, date) IS
+  'Columns of a month''s files that the foreign table does not have yet, read from the footers.';
+
+CREATE FUNCTION @extschema@.load_month(foreign_table regclass, billing_period date, target regclass)
+  RETURNS TABLE (rows bigint, files bigint, bytes numeric, unblended numeric, fingerprint text, manifest_id text)
+  LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'load_month_wrapper';
+COMMENT ON FUNCTION @extschema@.load_month(regclass, date, regclass) IS
+  'Inserts every row of a month into a plain table with the foreign table''s columns and sync_timestamp. unblended is the exact decimal sum of line_item_unblended_cost as read from the files.';
+
+CREATE FUNCTION @extschema@.exact_numeric(value double precision) RETURNS numeric
+  LANGUAGE c STRICT IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'exact_numeric_wrapper';
+COMMENT ON FUNCTION @extschema@.exact_numeric(double precision) IS
+  'The decimal a double prints as (shortest round trip). A cast would round to 15 digits.';
+
+CREATE FUNCTION @extschema@.normalization_sql(relation regclass) RETURNS text
+  LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'normalization_sql_wrapper';
+COMMENT ON FUNCTION @extschema@.normalization_sql(regclass) IS
+  'The query that gives a foreign table or raw table the shape of costs_daily, from the columns it has.';
+
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA @extschema@ FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION @extschema@.exact_numeric(double precision) TO cost_reader;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA @extschema@ TO cost_admin;

@@ -1,0 +1,111 @@
+-- What is synced, and what became of it.
+CREATE TABLE @extschema@.sources (
+  name          text PRIMARY KEY CHECK (name ~ '^[a-z][a-z0-9_]{0,39}$'),
+  server        text NOT NULL,
+  prefix        text NOT NULL,
+  foreign_table text NOT NULL UNIQUE,
+  raw_table     text NOT NULL UNIQUE,
+  cloud_provider text NOT NULL DEFAULT 'aws',
+  raw           boolean NOT NULL DEFAULT true,
+  enabled       boolean NOT NULL DEFAULT true,
+  added_at      timestamptz NOT NULL DEFAULT now(),
+  UNIQUE (server, prefix)
+);
+COMMENT ON TABLE @extschema@.sources IS 'The exports that cost_sync() loads; one row each, made by cost_add_source().';
+COMMENT ON COLUMN @extschema@.sources.prefix IS 'The export''s root folder in the server''s bucket.';
+COMMENT ON COLUMN @extschema@.sources.foreign_table IS 'Name, in this schema, of the foreign table over the export.';
+COMMENT ON COLUMN @extschema@.sources.raw_table IS 'Name, in this schema, of the table its months are loaded into.';
+COMMENT ON COLUMN @extschema@.sources.raw IS 'Whether original rows are stored; otherwise only costs_daily is kept.';
+COMMENT ON COLUMN @extschema@.sources.enabled IS 'Whether cost_sync() without a source name loads it.';
+
+CREATE TYPE @extschema@.manifest_state AS ENUM
+  ('discovered', 'downloading', 'staged', 'loading', 'loaded', 'failed', 'superseded');
+COMMENT ON TYPE @extschema@.manifest_state IS 'Where a delivery of a month stands.';
+
+CREATE TABLE @extschema@.manifests (
+  id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  source_name    text NOT NULL REFERENCES @extschema@.sources (name) ON UPDATE CASCADE ON DELETE CASCADE,
+  billing_period date NOT NULL CHECK (extract(day FROM billing_period) = 1),
+  fingerprint    text NOT NULL,
+  manifest_id    text,
+  state          @extschema@.manifest_state NOT NULL DEFAULT 'discovered',
+  files          bigint,
+  bytes          numeric,
+  rows           bigint,
+  unblended      numeric,
+  staged_table   text,
+  error          text,
+  discovered_at  timestamptz NOT NULL DEFAULT now(),
+  started_at     timestamptz,
+  loaded_at      timestamptz,
+  UNIQUE (source_name, billing_period, fingerprint)
+);
+CREATE UNIQUE INDEX manifests_one_loaded ON @extschema@.manifests (source_name, billing_period) WHERE state = 'loaded';
+COMMENT ON TABLE @extschema@.manifests IS 'Every delivery of every month that was seen, with its totals. At most one per month is loaded.';
+COMMENT ON COLUMN @extschema@.manifests.fingerprint IS 'ETag of the manifest; without a manifest, the ETags of the listed files.';
+COMMENT ON COLUMN @extschema@.manifests.manifest_id IS 'AWS''s assemblyId; NULL when the month has no manifest and the listing is used.';
+COMMENT ON COLUMN @extschema@.manifests.unblended IS 'Exact decimal sum of the unblended cost of every row, as read from the files, over all currencies.';
+COMMENT ON COLUMN @extschema@.manifests.staged_table IS 'The loaded table that waits for readers to let it be swapped in.';
+
+CREATE TABLE @extschema@.sync_log (
+  id               bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  sync_timestamp   timestamptz NOT NULL DEFAULT clock_timestamp(),
+  source_name      text NOT NULL,
+  rows_loaded      bigint NOT NULL DEFAULT 0,
+  status           text NOT NULL,
+  error_message    text,
+  duration_seconds double precision,
+  bytes            numeric,
+  billing_period   date,
+  manifest_id      text
+);
+COMMENT ON TABLE @extschema@.sync_log IS 'One row per month and run of cost_sync(): loaded, staged or failed.';
+
+CREATE TABLE @extschema@.schema_changes (
+  id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  at             timestamptz NOT NULL DEFAULT clock_timestamp(),
+  source_name    text NOT NULL,
+  billing_period date NOT NULL,
+  change         text NOT NULL CHECK (change IN ('added', 'gone')),
+  column_name    text NOT NULL,
+  file_column    text NOT NULL,
+  data_type      text
+);
+COMMENT ON TABLE @extschema@.schema_changes IS 'Columns that appeared in an export, and the first month loaded with them.';
+
+CREATE TABLE @extschema@.costs_daily (
+  source_name    text NOT NULL,
+  billing_period date NOT NULL,
+  date           date NOT NULL,
+  account_id     text NOT NULL,
+  service        text NOT NULL,
+  region         text,
+  line_item_type text NOT NULL,
+  currency       text NOT NULL,
+  cost           numeric NOT NULL,
+  line_items     bigint NOT NULL,
+  sync_timestamp timestamptz NOT NULL,
+  "time"         timestamptz GENERATED ALWAYS AS (date::timestamp AT TIME ZONE 'UTC') STORED
+);
+CREATE INDEX costs_daily_month ON @extschema@.costs_daily (source_name, billing_period);
+CREATE INDEX costs_daily_date ON @extschema@.costs_daily (date);
+COMMENT ON TABLE @extschema@.costs_daily IS 'Costs per day, account, service, region, line item type and currency: what costs reads.';
+COMMENT ON COLUMN @extschema@.costs_daily.date IS 'UTC day of usage.';
+COMMENT ON COLUMN @extschema@.costs_daily.cost IS 'Unblended cost, the cash view: its sum over all rows of a bill is the invoice. Exact decimal.';
+COMMENT ON COLUMN @extschema@.costs_daily.region IS 'NULL where the provider names none, as for tax.';
+COMMENT ON COLUMN @extschema@.costs_daily."time" IS 'Midnight UTC of date, for Grafana.';
+
+-- So that pg_dump keeps them. Raw tables are no members of the extension, and are dumped as they are.
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.sources', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.manifests', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.sync_log', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.schema_changes', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.costs_daily', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.manifests_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.sync_log_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.schema_changes_id_seq', '');
+
+GRANT SELECT ON @extschema@.sources, @extschema@.manifests, @extschema@.sync_log,
+  @extschema@.schema_changes, @extschema@.costs_daily TO cost_reader;
+GRANT INSERT, UPDATE, DELETE ON @extschema@.sources, @extschema@.manifests, @extschema@.sync_log,
+  @extschema@.schema_changes, @extschema@.costs_daily TO cost_admin;

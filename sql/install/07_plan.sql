@@ -1,0 +1,80 @@
+-- What cost_sync() would do.
+CREATE FUNCTION @extschema@.month_argument(value text) RETURNS date
+  LANGUAGE plpgsql IMMUTABLE STRICT AS $$
+BEGIN
+  IF value !~ '^\d{4}-\d{2}(-\d{2})?$' THEN
+    RAISE EXCEPTION '"%" is not a month', value
+      USING ERRCODE = 'invalid_datetime_format', HINT = 'Write it as ''2025-11''.';
+  END IF;
+  RETURN pg_catalog.date_trunc('month', (pg_catalog.left(value, 7) || '-01')::pg_catalog.timestamp)::date;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.month_argument(text) IS 'The first day of a month written as 2025-11 or as any of its days.';
+
+CREATE FUNCTION @extschema@.cost_plan(
+    source text DEFAULT NULL, months integer DEFAULT NULL, since text DEFAULT NULL, until text DEFAULT NULL, force boolean DEFAULT false)
+  RETURNS TABLE (source_name text, billing_period date, manifest_id text, action text, files bigint, bytes numeric, why text, fingerprint text)
+  LANGUAGE plpgsql AS $$
+DECLARE
+  s @extschema@.sources;
+  m record;
+  known text[];
+  loaded text;
+  staged text;
+  first_month date := @extschema@.month_argument(since);
+  last_month date := @extschema@.month_argument(until);
+  seen integer;
+BEGIN
+  IF source IS NOT NULL AND NOT EXISTS (SELECT FROM @extschema@.sources x WHERE x.name = source) THEN
+    RAISE EXCEPTION 'there is no source "%"', source
+      USING ERRCODE = 'undefined_object', HINT = 'SELECT name FROM cost_analytics.sources; cost_add_source() adds one.';
+  END IF;
+  IF months < 1 THEN
+    RAISE EXCEPTION 'months is %, but must be at least 1', months USING ERRCODE = 'invalid_parameter_value',
+      HINT = 'Leave it out for all months.';
+  END IF;
+  FOR s IN SELECT * FROM @extschema@.sources x
+            WHERE CASE WHEN source IS NULL THEN x.enabled ELSE x.name = source END ORDER BY x.name LOOP
+    source_name := s.name;
+    SELECT coalesce(array_agg(x.fingerprint), '{}') INTO known FROM @extschema@.manifests x
+     WHERE x.source_name = s.name AND x.state IN ('loaded', 'staged') AND NOT force;
+    seen := 0;
+    BEGIN
+      FOR m IN SELECT * FROM @extschema@.export_months(pg_catalog.format('@extschema@.%I', s.foreign_table)::regclass, known) LOOP
+        CONTINUE WHEN m.billing_period < first_month OR m.billing_period > last_month;
+        seen := seen + 1;
+        EXIT WHEN seen > months;
+        loaded := NULL; staged := NULL;
+        SELECT max(x.fingerprint) FILTER (WHERE x.state = 'loaded'), max(x.fingerprint) FILTER (WHERE x.state = 'staged')
+          INTO loaded, staged FROM @extschema@.manifests x
+         WHERE x.source_name = s.name AND x.billing_period = m.billing_period;
+        billing_period := m.billing_period; fingerprint := m.fingerprint; manifest_id := m.manifest_id;
+        files := m.files; bytes := m.bytes;
+        IF m.problem IS NOT NULL THEN
+          action := 'fail'; why := m.problem;
+        ELSIF staged = m.fingerprint AND NOT force THEN
+          action := 'swap'; why := 'loaded already, waits for readers of the raw table';
+        ELSIF loaded = m.fingerprint AND NOT force THEN
+          action := 'skip'; why := 'unchanged since it was loaded';
+        ELSIF loaded = m.fingerprint THEN
+          action := 'replace'; why := 'forced';
+        ELSIF loaded IS NOT NULL THEN
+          action := 'replace'; why := 'a new delivery';
+        ELSE
+          action := 'load'; why := 'not loaded yet';
+        END IF;
+        IF action IN ('load', 'replace') AND m.manifest_id IS NULL THEN
+          why := why || '; there is no manifest, the listed files are taken';
+        END IF;
+        RETURN NEXT;
+      END LOOP;
+    EXCEPTION WHEN OTHERS THEN
+      billing_period := NULL; fingerprint := NULL; manifest_id := NULL; files := NULL; bytes := NULL;
+      action := 'fail'; why := SQLERRM;
+      RETURN NEXT;
+    END;
+  END LOOP;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.cost_plan(text, integer, text, text, boolean) IS
+  'What cost_sync() with these arguments would do, newest month first: load, replace, swap, skip or fail, and why. Reads a listing per source and the manifests of new deliveries, no data.';

@@ -1,0 +1,171 @@
+-- One month, in one transaction.
+CREATE FUNCTION @extschema@.follow_columns(source @extschema@.sources, month date) RETURNS integer
+  LANGUAGE plpgsql AS $$
+DECLARE
+  added record;
+  n integer := 0;
+BEGIN
+  FOR added IN SELECT * FROM @extschema@.new_columns(pg_catalog.format('@extschema@.%I', source.foreign_table)::regclass, month) LOOP
+    EXECUTE pg_catalog.format('ALTER FOREIGN TABLE @extschema@.%I ADD COLUMN %I %s %s', source.foreign_table,
+      added.column_name, added.data_type,
+      CASE WHEN added.column_name <> added.file_column
+           THEN pg_catalog.format('OPTIONS (column_name %L)', added.file_column) ELSE '' END);
+    INSERT INTO @extschema@.schema_changes (source_name, billing_period, change, column_name, file_column, data_type)
+    VALUES (source.name, month, 'added', added.column_name, added.file_column, added.data_type);
+    n := n + 1;
+  END LOOP;
+  RETURN n;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.follow_columns(@extschema@.sources, date) IS
+  'Adds to a source''s foreign table the columns that a month brings, and records them in schema_changes.';
+
+CREATE FUNCTION @extschema@.month_table(source @extschema@.sources, month date, suffix text DEFAULT '') RETURNS text
+  LANGUAGE sql IMMUTABLE AS $$
+  SELECT source.raw_table || pg_catalog.to_char(month, '_YYYY_MM') || suffix
+$$;
+COMMENT ON FUNCTION @extschema@.month_table(@extschema@.sources, date, text) IS 'The name of a month''s partition.';
+
+CREATE FUNCTION @extschema@.stage_month(source @extschema@.sources, month date) RETURNS @extschema@.manifests
+  LANGUAGE plpgsql AS $$
+DECLARE
+  leaf text := @extschema@.month_table(source, month, '_new');
+  ft regclass := pg_catalog.format('@extschema@.%I', source.foreign_table)::regclass;
+  result record;
+  staged @extschema@.manifests;
+BEGIN
+  EXECUTE pg_catalog.format('DROP TABLE IF EXISTS @extschema@.%I', leaf);
+  EXECUTE pg_catalog.format(
+    'CREATE TABLE @extschema@.%I (LIKE @extschema@.%I, sync_timestamp timestamptz NOT NULL, '
+    'CONSTRAINT month CHECK (billing_period IS NOT NULL AND billing_period = %L AND year = %L AND month = %L))',
+    leaf, source.foreign_table, month,
+    pg_catalog.to_char(month, 'FMYYYY'), pg_catalog.to_char(month, 'FMMM'));
+  EXECUTE pg_catalog.format('ALTER TABLE @extschema@.%I OWNER TO cost_admin', leaf);
+  SELECT * INTO STRICT result
+    FROM @extschema@.load_month(ft, month, pg_catalog.format('@extschema@.%I', leaf)::regclass);
+  EXECUTE pg_catalog.format('ANALYZE @extschema@.%I', leaf);
+  UPDATE @extschema@.manifests m
+     SET state = 'superseded', staged_table = NULL
+   WHERE m.source_name = source.name AND m.billing_period = month AND m.state = 'staged'
+     AND m.fingerprint <> result.fingerprint;
+  INSERT INTO @extschema@.manifests AS m
+    (source_name, billing_period, fingerprint, manifest_id, state, files, bytes, rows, unblended, staged_table, started_at)
+  VALUES (source.name, month, result.fingerprint, result.manifest_id, 'staged', result.files, result.bytes,
+          result.rows, result.unblended, leaf, now())
+  ON CONFLICT (source_name, billing_period, fingerprint) DO UPDATE
+    SET manifest_id = EXCLUDED.manifest_id, state = 'staged', files = EXCLUDED.files, bytes = EXCLUDED.bytes,
+        rows = EXCLUDED.rows, unblended = EXCLUDED.unblended, staged_table = EXCLUDED.staged_table, error = NULL,
+        started_at = EXCLUDED.started_at
+  RETURNING * INTO staged;
+  RETURN staged;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.stage_month(@extschema@.sources, date) IS
+  'Loads a month into a table of its own that readers do not see yet.';
+
+CREATE FUNCTION @extschema@.swap_month(source @extschema@.sources, month date, staged_table text) RETURNS boolean
+  LANGUAGE plpgsql AS $$
+DECLARE
+  leaf text := @extschema@.month_table(source, month);
+  patience text := coalesce(pg_catalog.current_setting('cur_fdw.swap_lock_timeout', true), '2s');
+  previous text := pg_catalog.current_setting('lock_timeout');
+  parent regclass := pg_catalog.format('@extschema@.%I', source.raw_table)::regclass;
+  added record;
+BEGIN
+  PERFORM pg_catalog.set_config('lock_timeout', patience, true);
+  BEGIN
+    EXECUTE pg_catalog.format('LOCK TABLE @extschema@.%I IN ACCESS EXCLUSIVE MODE', source.raw_table);
+    FOR added IN
+      SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod) AS data_type FROM pg_catalog.pg_attribute a
+       WHERE a.attrelid = pg_catalog.format('@extschema@.%I', staged_table)::regclass AND a.attnum > 0 AND NOT a.attisdropped
+         AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute p
+                          WHERE p.attrelid = parent AND p.attname = a.attname AND NOT p.attisdropped)
+       ORDER BY a.attnum LOOP
+      EXECUTE pg_catalog.format('ALTER TABLE %s ADD COLUMN %I %s', parent, added.attname, added.data_type);
+    END LOOP;
+    FOR added IN
+      SELECT p.attname, pg_catalog.format_type(p.atttypid, p.atttypmod) AS data_type FROM pg_catalog.pg_attribute p
+       WHERE p.attrelid = parent AND p.attnum > 0 AND NOT p.attisdropped
+         AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a
+                          WHERE a.attrelid = pg_catalog.format('@extschema@.%I', staged_table)::regclass
+                            AND a.attname = p.attname AND NOT a.attisdropped)
+       ORDER BY p.attnum LOOP
+      EXECUTE pg_catalog.format('ALTER TABLE @extschema@.%I ADD COLUMN %I %s', staged_table, added.attname, added.data_type);
+    END LOOP;
+    IF EXISTS (SELECT FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
+                WHERE i.inhparent = parent AND c.relname = leaf) THEN
+      EXECUTE pg_catalog.format('ALTER TABLE %s DETACH PARTITION @extschema@.%I', parent, leaf);
+    END IF;
+    EXECUTE pg_catalog.format('DROP TABLE IF EXISTS @extschema@.%I', leaf);
+    EXECUTE pg_catalog.format('ALTER TABLE @extschema@.%I RENAME TO %I', staged_table, leaf);
+    EXECUTE pg_catalog.format('ALTER TABLE %s ATTACH PARTITION @extschema@.%I FOR VALUES IN (%L)', parent, leaf, month);
+  EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+    PERFORM pg_catalog.set_config('lock_timeout', previous, true);
+    RETURN false;
+  END;
+  PERFORM pg_catalog.set_config('lock_timeout', previous, true);
+  RETURN true;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.swap_month(@extschema@.sources, date, text) IS
+  'Puts a staged table in the place of the month''s partition. False when readers did not let go of the raw table within cur_fdw.swap_lock_timeout.';
+
+CREATE FUNCTION @extschema@.roll_up_month(source @extschema@.sources, month date, relation regclass, expected numeric) RETURNS void
+  LANGUAGE plpgsql AS $$
+DECLARE
+  total numeric;
+BEGIN
+  DELETE FROM @extschema@.costs_daily d WHERE d.source_name = source.name AND d.billing_period = month;
+  EXECUTE pg_catalog.format(
+    'INSERT INTO @extschema@.costs_daily
+       (source_name, billing_period, date, account_id, service, region, line_item_type, currency, cost, line_items, sync_timestamp)
+     SELECT %L, billing_period, date, account_id, service, region, line_item_type, currency, cost, line_items, now()
+       FROM (%s) AS normalized WHERE billing_period = %L',
+    source.name, @extschema@.normalization_sql(relation), month);
+  SELECT coalesce(sum(d.cost), 0) INTO total FROM @extschema@.costs_daily d
+   WHERE d.source_name = source.name AND d.billing_period = month;
+  IF total <> expected THEN
+    RAISE EXCEPTION 'costs of source "%" for % sum to %, but the files to %', source.name,
+      pg_catalog.to_char(month, 'YYYY-MM'), total, expected
+      USING ERRCODE = 'data_corrupted', HINT = 'Nothing was changed. Please report this with the export''s column list.';
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.roll_up_month(@extschema@.sources, date, regclass, numeric) IS
+  'Replaces a month in costs_daily, and refuses a total that differs from the one read from the files.';
+
+CREATE FUNCTION @extschema@.sync_month(source @extschema@.sources, month date, fingerprint text, raw boolean, normalize boolean)
+  RETURNS @extschema@.manifests LANGUAGE plpgsql AS $$
+DECLARE
+  ledger @extschema@.manifests;
+  leaf regclass;
+BEGIN
+  IF NOT pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended('cur_fdw ' || source.name || ' ' || month, 0)) THEN
+    RAISE EXCEPTION 'another session is loading source "%", %', source.name, pg_catalog.to_char(month, 'YYYY-MM')
+      USING ERRCODE = 'object_in_use', HINT = 'Nothing is wrong: that session finishes the month.';
+  END IF;
+  SELECT * INTO ledger FROM @extschema@.manifests m
+   WHERE m.source_name = source.name AND m.billing_period = month AND m.state = 'staged'
+     AND m.fingerprint = sync_month.fingerprint;
+  IF NOT FOUND THEN
+    ledger := @extschema@.stage_month(source, month);
+  END IF;
+  leaf := pg_catalog.format('@extschema@.%I', ledger.staged_table)::regclass;
+  IF raw AND NOT @extschema@.swap_month(source, month, ledger.staged_table) THEN
+    RETURN ledger;
+  END IF;
+  IF normalize THEN
+    PERFORM @extschema@.roll_up_month(source, month, leaf, ledger.unblended);
+  END IF;
+  IF NOT raw THEN
+    EXECUTE pg_catalog.format('DROP TABLE %s', leaf);
+  END IF;
+  UPDATE @extschema@.manifests m SET state = 'superseded', staged_table = NULL
+   WHERE m.source_name = source.name AND m.billing_period = month AND m.id <> ledger.id AND m.state <> 'superseded';
+  UPDATE @extschema@.manifests m SET state = 'loaded', staged_table = NULL, loaded_at = clock_timestamp(), error = NULL
+   WHERE m.id = ledger.id RETURNING * INTO ledger;
+  RETURN ledger;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.sync_month(@extschema@.sources, date, text, boolean, boolean) IS
+  'Loads one month and swaps it in: raw table, costs_daily and ledger together. Returns the ledger row: loaded, or staged when readers held the raw table.';

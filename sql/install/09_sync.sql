@@ -1,0 +1,94 @@
+-- The sync. An invoker's procedure without SET, or it could not COMMIT; names are qualified instead.
+CREATE PROCEDURE @extschema@.cost_sync(
+    source text DEFAULT NULL, months integer DEFAULT NULL, since text DEFAULT NULL, until text DEFAULT NULL,
+    raw boolean DEFAULT NULL, normalize boolean DEFAULT true, dry_run boolean DEFAULT false,
+    force boolean DEFAULT false, max_runtime interval DEFAULT NULL)
+  LANGUAGE plpgsql AS $$
+DECLARE
+  started timestamptz := pg_catalog.clock_timestamp();
+  month_started timestamptz;
+  s @extschema@.sources;
+  step record;
+  done @extschema@.manifests;
+  failure text;
+  failures text[] := '{}';
+  tried integer := 0;
+  brought integer;
+BEGIN
+  FOR step IN SELECT p.* FROM @extschema@.cost_plan(source, months, since, until, force) p
+               ORDER BY p.billing_period DESC NULLS FIRST, p.source_name LOOP
+    CONTINUE WHEN step.action = 'skip';
+    IF dry_run THEN
+      RAISE NOTICE '% %: would % (% files, % bytes): %', step.source_name,
+        pg_catalog.to_char(step.billing_period, 'YYYY-MM'), step.action, step.files, step.bytes, step.why;
+      CONTINUE;
+    END IF;
+    IF pg_catalog.clock_timestamp() - started > max_runtime THEN
+      RAISE NOTICE 'cost_sync: stopped after %, the next call goes on', max_runtime;
+      EXIT;
+    END IF;
+    tried := tried + 1;
+    month_started := pg_catalog.clock_timestamp();
+    failure := NULL;
+    done := NULL;
+    SELECT * INTO STRICT s FROM @extschema@.sources x WHERE x.name = step.source_name;
+    BEGIN
+      IF step.action = 'fail' THEN
+        failure := step.why;
+      ELSE
+        brought := @extschema@.follow_columns(s, step.billing_period);
+        IF brought > 0 THEN
+          RAISE NOTICE '% %: % new columns, see cost_analytics.schema_changes', s.name,
+            pg_catalog.to_char(step.billing_period, 'YYYY-MM'), brought;
+        END IF;
+        INSERT INTO @extschema@.manifests AS m
+          (source_name, billing_period, fingerprint, manifest_id, state, files, bytes, started_at)
+        VALUES (s.name, step.billing_period, step.fingerprint, step.manifest_id, 'loading', step.files, step.bytes, month_started)
+        ON CONFLICT (source_name, billing_period, fingerprint) DO UPDATE
+          SET state = CASE WHEN m.state IN ('staged', 'loaded') THEN m.state ELSE 'loading' END,
+              started_at = EXCLUDED.started_at, error = NULL;
+      END IF;
+    EXCEPTION WHEN OTHERS THEN
+      failure := SQLERRM;
+    END;
+    -- Shows other sessions what is under way, and lets go of the foreign table.
+    COMMIT;
+    IF failure IS NULL THEN
+      BEGIN
+        done := @extschema@.sync_month(s, step.billing_period, step.fingerprint, coalesce(raw, s.raw), normalize);
+      EXCEPTION WHEN OTHERS THEN
+        failure := SQLERRM;
+      END;
+    END IF;
+    IF failure IS NULL THEN
+      RAISE NOTICE '% %: % (% rows, % unblended, % s)', s.name, pg_catalog.to_char(step.billing_period, 'YYYY-MM'),
+        CASE done.state WHEN 'staged' THEN 'staged, readers hold the raw table; the next cost_sync() swaps it in'
+                        ELSE done.state::text END,
+        done.rows, pg_catalog.round(done.unblended, 2),
+        pg_catalog.round(extract(epoch FROM pg_catalog.clock_timestamp() - month_started)::numeric, 1);
+    ELSE
+      failures := failures || pg_catalog.concat_ws(' ', s.name, pg_catalog.to_char(step.billing_period, 'YYYY-MM') || ':', failure);
+      UPDATE @extschema@.manifests m SET state = 'failed', error = failure
+       WHERE m.source_name = s.name AND m.billing_period = step.billing_period AND m.fingerprint = step.fingerprint
+         AND m.state NOT IN ('loaded', 'staged');
+    END IF;
+    INSERT INTO @extschema@.sync_log
+      (source_name, rows_loaded, status, error_message, duration_seconds, bytes, billing_period, manifest_id)
+    VALUES (s.name, coalesce(done.rows, 0), CASE WHEN failure IS NULL THEN done.state::text ELSE 'failed' END, failure,
+            extract(epoch FROM pg_catalog.clock_timestamp() - month_started), coalesce(done.bytes, step.bytes),
+            step.billing_period, coalesce(done.manifest_id, step.manifest_id));
+    COMMIT;
+  END LOOP;
+  IF failures <> '{}' THEN
+    RAISE EXCEPTION 'cost_sync: % of % months failed: %', pg_catalog.cardinality(failures), tried,
+      pg_catalog.array_to_string(failures, '; ')
+      USING ERRCODE = 'external_routine_exception',
+            HINT = 'The other months are loaded. See cost_analytics.sync_log; the next cost_sync() tries the failed ones again.';
+  END IF;
+END
+$$;
+COMMENT ON PROCEDURE @extschema@.cost_sync(text, integer, text, text, boolean, boolean, boolean, boolean, interval) IS
+  'Loads every new or restated month, newest first, one transaction a month. Ends with an error that names the months that failed.';
+
+REVOKE ALL ON ALL ROUTINES IN SCHEMA @extschema@ FROM PUBLIC;
+GRANT EXECUTE ON ALL ROUTINES IN SCHEMA @extschema@ TO cost_admin;

@@ -1,0 +1,195 @@
+//! Record batches to datums: whole columns at a time, one type a file.
+
+mod number;
+mod numeric;
+mod text;
+mod time;
+
+use arrow::array::{Array, RecordBatch};
+use arrow::datatypes::{DataType, TimeUnit};
+use pgrx::pg_sys;
+
+use crate::error::Error;
+pub use numeric::from_decimal_text as numeric_from_text;
+
+/// The Postgres types that files can fill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `boolean`
+    Bool,
+    /// `smallint`
+    Int2,
+    /// `integer`
+    Int4,
+    /// `bigint`
+    Int8,
+    /// `real`
+    Float4,
+    /// `double precision`
+    Float8,
+    /// `numeric`, with its type modifier.
+    Numeric(i32),
+    /// `text`, `varchar`
+    Text,
+    /// `date`
+    Date,
+    /// `timestamp`, in UTC
+    Timestamp,
+    /// `timestamptz`
+    Timestamptz,
+}
+
+impl Kind {
+    /// The kind of a column, or `None` for a type no file can fill faithfully: a length or
+    /// precision that would have to cut values counts as such.
+    pub fn of(type_oid: pg_sys::Oid, typmod: i32) -> Option<Self> {
+        Some(match (type_oid, typmod) {
+            (pg_sys::BOOLOID, _) => Self::Bool,
+            (pg_sys::INT2OID, _) => Self::Int2,
+            (pg_sys::INT4OID, _) => Self::Int4,
+            (pg_sys::INT8OID, _) => Self::Int8,
+            (pg_sys::FLOAT4OID, _) => Self::Float4,
+            (pg_sys::FLOAT8OID, _) => Self::Float8,
+            (pg_sys::NUMERICOID, typmod) => Self::Numeric(typmod),
+            (pg_sys::TEXTOID | pg_sys::VARCHAROID, -1) => Self::Text,
+            (pg_sys::DATEOID, _) => Self::Date,
+            (pg_sys::TIMESTAMPOID, -1) => Self::Timestamp,
+            (pg_sys::TIMESTAMPTZOID, -1) => Self::Timestamptz,
+            _ => return None,
+        })
+    }
+
+    /// The Arrow type to ask the engine for.
+    pub fn arrow(self) -> DataType {
+        match self {
+            Self::Bool => DataType::Boolean,
+            Self::Int2 => DataType::Int16,
+            Self::Int4 => DataType::Int32,
+            Self::Int8 => DataType::Int64,
+            Self::Float4 => DataType::Float32,
+            Self::Float8 => DataType::Float64,
+            // As text, in which doubles have their shortest exact spelling.
+            Self::Numeric(_) | Self::Text => DataType::Utf8View,
+            Self::Date => DataType::Date32,
+            Self::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
+            Self::Timestamptz => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        }
+    }
+}
+
+/// A column to convert.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Its name, for messages.
+    pub name: String,
+    /// Its type.
+    pub kind: Kind,
+}
+
+/// The datums of one batch, row by row. Texts live in this struct, numerics in the memory context
+/// that was current during [`Rows::fill`]: both must outlive the use of the datums.
+#[derive(Debug, Default)]
+pub struct Rows {
+    width: usize,
+    length: usize,
+    values: Vec<pg_sys::Datum>,
+    nulls: Vec<bool>,
+    texts: text::Arena,
+}
+
+impl Rows {
+    /// Replaces the content by that of a batch, whose columns are those of `targets`.
+    ///
+    /// # Errors
+    /// [`Error::NulByte`], [`Error::DateOutOfRange`], [`Error::Shape`].
+    pub fn fill(&mut self, batch: &RecordBatch, targets: &[Target]) -> Result<(), Error> {
+        self.width = targets.len();
+        self.length = batch.num_rows();
+        self.values.clear();
+        self.values.resize(self.width * self.length, pg_sys::Datum::null());
+        self.nulls.clear();
+        self.nulls.resize(self.width * self.length, true);
+        self.texts.make_room_for(batch);
+        for (index, target) in targets.iter().enumerate() {
+            let cells = Cells {
+                values: &mut self.values,
+                nulls: &mut self.nulls,
+                width: self.width,
+                column: index,
+            };
+            convert(batch.column(index).as_ref(), target, cells, &mut self.texts)?;
+        }
+        Ok(())
+    }
+
+    /// The number of rows.
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// The datums and null flags of a row.
+    pub fn row(&self, index: usize) -> (&[pg_sys::Datum], &[bool]) {
+        let range = index * self.width..(index + 1) * self.width;
+        (&self.values[range.clone()], &self.nulls[range])
+    }
+}
+
+/// One column of [`Rows`].
+struct Cells<'a> {
+    values: &'a mut [pg_sys::Datum],
+    nulls: &'a mut [bool],
+    width: usize,
+    column: usize,
+}
+
+impl Cells<'_> {
+    fn set(&mut self, row: usize, value: pg_sys::Datum) {
+        let cell = row * self.width + self.column;
+        self.values[cell] = value;
+        self.nulls[cell] = false;
+    }
+
+    /// Sets every cell whose value is there.
+    fn set_all<T>(
+        &mut self,
+        array: &dyn Array,
+        values: impl Iterator<Item = T>,
+        mut datum: impl FnMut(T) -> Result<pg_sys::Datum, Error>,
+    ) -> Result<(), Error> {
+        for (row, value) in values.enumerate() {
+            if array.is_valid(row) {
+                self.set(row, datum(value)?);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn convert(
+    array: &dyn Array,
+    target: &Target,
+    cells: Cells<'_>,
+    texts: &mut text::Arena,
+) -> Result<(), Error> {
+    match target.kind {
+        Kind::Bool => number::bools(downcast(array, target)?, cells),
+        Kind::Int2 => number::int2s(downcast(array, target)?, cells),
+        Kind::Int4 => number::int4s(downcast(array, target)?, cells),
+        Kind::Int8 => number::int8s(downcast(array, target)?, cells),
+        Kind::Float4 => number::float4s(downcast(array, target)?, cells),
+        Kind::Float8 => number::float8s(downcast(array, target)?, cells),
+        Kind::Numeric(typmod) => numeric::numerics(downcast(array, target)?, typmod, cells),
+        Kind::Text => text::texts(downcast(array, target)?, target, cells, texts),
+        Kind::Date => time::dates(downcast(array, target)?, target, cells),
+        Kind::Timestamp | Kind::Timestamptz => {
+            time::timestamps(downcast(array, target)?, target, cells)
+        }
+    }
+}
+
+fn downcast<'a, T: 'static>(array: &'a dyn Array, target: &Target) -> Result<&'a T, Error> {
+    array.as_any().downcast_ref::<T>().ok_or_else(|| Error::Shape {
+        column: target.name.clone(),
+        found: array.data_type().to_string(),
+    })
+}

@@ -1,0 +1,250 @@
+//! What the user reads when something fails: SQLSTATE, object, fact and a hint.
+
+use pgrx::PgSqlErrorCode as Code;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::{PgLogLevel, function_name};
+
+/// A failure of the extension itself, or of a crate below it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Reading failed.
+    #[error(transparent)]
+    Engine(#[from] engine::Error),
+    /// An option that does not exist.
+    #[error("invalid option \"{option}\" for a cur_fdw {object}")]
+    UnknownOption {
+        /// The option's name.
+        option: String,
+        /// `server`, `user mapping`, `foreign table`, `column` or `foreign-data wrapper`.
+        object: &'static str,
+        /// What to write instead.
+        hint: String,
+    },
+    /// An option with a value it cannot have.
+    #[error("invalid value for option \"{option}\": {why}")]
+    BadOption {
+        /// The option's name.
+        option: &'static str,
+        /// The reason; never a secret.
+        why: String,
+    },
+    /// An option that must be there.
+    #[error("{object} lacks the option \"{option}\"")]
+    MissingOption {
+        /// The server, mapping or table.
+        object: String,
+        /// The option's name.
+        option: &'static str,
+    },
+    /// A relation of the wrong kind.
+    #[error("\"{relation}\" is not a foreign table of cur_fdw")]
+    NotOurs {
+        /// The relation's name.
+        relation: String,
+    },
+    /// A server of another wrapper.
+    #[error("server \"{server}\" does not exist or is not a cur_fdw server")]
+    NoServer {
+        /// The server's name.
+        server: String,
+    },
+    /// No credentials for an S3 server.
+    #[error("no user mapping for role \"{role}\" on server \"{server}\"")]
+    NoMapping {
+        /// The role whose mapping is missing.
+        role: String,
+        /// The server's name.
+        server: String,
+    },
+    /// An endpoint outside the allow-list.
+    #[error("endpoint {endpoint} of server \"{server}\" is not in cur_fdw.allowed_endpoints")]
+    EndpointNotAllowed {
+        /// The endpoint.
+        endpoint: String,
+        /// The server's name.
+        server: String,
+    },
+    /// `file://` without the right to read the server's files.
+    #[error("role \"{role}\" may not read files of the database server for \"{server}\"")]
+    NoServerFiles {
+        /// The role.
+        role: String,
+        /// The server's name.
+        server: String,
+    },
+    /// A column of a type the files cannot fill.
+    #[error("column \"{column}\" of \"{relation}\" has type {found}, which cur_fdw cannot fill")]
+    ColumnType {
+        /// The column.
+        column: String,
+        /// The relation.
+        relation: String,
+        /// Its type.
+        found: String,
+    },
+    /// A text that Postgres cannot store.
+    #[error("column \"{column}\" holds a NUL byte, which PostgreSQL text cannot store")]
+    NulByte {
+        /// The column.
+        column: String,
+    },
+    /// A date or time outside Postgres's range.
+    #[error("column \"{column}\" holds a date or time outside PostgreSQL's range")]
+    DateOutOfRange {
+        /// The column.
+        column: String,
+    },
+    /// A batch of another shape than was asked for.
+    #[error("column \"{column}\" arrived as {found} from the reader")]
+    Shape {
+        /// The column.
+        column: String,
+        /// The Arrow type that arrived.
+        found: String,
+    },
+    /// The database's encoding cannot hold what files hold.
+    #[error("cur_fdw needs a database with encoding UTF8")]
+    Encoding,
+    /// A load target that could not be filled faithfully.
+    #[error("\"{relation}\" cannot be loaded: {why}")]
+    Target {
+        /// The relation.
+        relation: String,
+        /// The reason.
+        why: String,
+    },
+    /// Not allowed.
+    #[error("permission denied for table \"{relation}\"")]
+    Permission {
+        /// The relation.
+        relation: String,
+    },
+}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
+        Self::Engine(error.into())
+    }
+}
+
+impl From<billing::Error> for Error {
+    fn from(error: billing::Error) -> Self {
+        Self::Engine(error.into())
+    }
+}
+
+impl Error {
+    fn code(&self) -> Code {
+        match self {
+            Self::Engine(error) => engine_code(error),
+            Self::UnknownOption { .. } => Code::ERRCODE_FDW_INVALID_OPTION_NAME,
+            Self::BadOption { .. } => Code::ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE,
+            Self::MissingOption { .. } => Code::ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED,
+            Self::NotOurs { .. } | Self::Target { .. } => Code::ERRCODE_WRONG_OBJECT_TYPE,
+            Self::NoServer { .. } | Self::NoMapping { .. } => Code::ERRCODE_UNDEFINED_OBJECT,
+            Self::EndpointNotAllowed { .. }
+            | Self::NoServerFiles { .. }
+            | Self::Permission { .. } => Code::ERRCODE_INSUFFICIENT_PRIVILEGE,
+            Self::ColumnType { .. } | Self::Shape { .. } => Code::ERRCODE_FDW_INVALID_DATA_TYPE,
+            Self::NulByte { .. } => Code::ERRCODE_CHARACTER_NOT_IN_REPERTOIRE,
+            Self::DateOutOfRange { .. } => Code::ERRCODE_DATETIME_FIELD_OVERFLOW,
+            Self::Encoding => Code::ERRCODE_FEATURE_NOT_SUPPORTED,
+        }
+    }
+
+    /// The next step for the user.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Engine(error) => error.hint(),
+            Self::UnknownOption { hint, .. } => hint.clone(),
+            Self::BadOption { option, .. } => {
+                format!("Set it with OPTIONS (SET {option} '…').")
+            }
+            Self::MissingOption { option, .. } => {
+                format!("Add it with ALTER … OPTIONS (ADD {option} '…').")
+            }
+            Self::NotOurs { .. } => {
+                "IMPORT FOREIGN SCHEMA makes foreign tables of the exports under a prefix.".to_owned()
+            }
+            Self::NoServer { .. } => {
+                "CREATE SERVER … FOREIGN DATA WRAPPER cur_fdw OPTIONS (url 's3://bucket').".to_owned()
+            }
+            Self::NoMapping { server, .. } => format!(
+                "CREATE USER MAPPING FOR CURRENT_USER SERVER {server} OPTIONS (access_key_id '…', secret_access_key '…')."
+            ),
+            Self::EndpointNotAllowed { .. } => {
+                "A superuser can add it: ALTER SYSTEM SET cur_fdw.allowed_endpoints = '…'.".to_owned()
+            }
+            Self::NoServerFiles { role, .. } => {
+                format!("A superuser can allow it: GRANT pg_read_server_files TO {role}.")
+            }
+            Self::ColumnType { .. } | Self::Shape { .. } => {
+                "Use text, double precision, real, bigint, integer, smallint, boolean, date, timestamp or numeric.".to_owned()
+            }
+            Self::NulByte { .. } | Self::DateOutOfRange { .. } => {
+                "Leave the column out of the select list, and report the file to the provider.".to_owned()
+            }
+            Self::Encoding => "CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0.".to_owned(),
+            Self::Target { .. } => {
+                "Load into an ordinary table without triggers, rules and generated columns.".to_owned()
+            }
+            Self::Permission { .. } => "GRANT the role cost_admin to sync, cost_reader to read.".to_owned(),
+        }
+    }
+
+    /// Raises Postgres's ERROR. Unwinds, so that everything on the Rust stack is dropped.
+    pub fn raise(self) -> ! {
+        ErrorReport::new(self.code(), self.to_string(), function_name!())
+            .set_hint(self.hint())
+            .report(PgLogLevel::ERROR);
+        unreachable!("an ERROR does not return")
+    }
+}
+
+fn engine_code(error: &engine::Error) -> Code {
+    use engine::Error as E;
+    match error {
+        E::Store(error) => store_code(error),
+        E::Billing(_) => Code::ERRCODE_FDW_ERROR,
+        E::MissingFile { .. } => Code::ERRCODE_FDW_REPLY_HANDLE,
+        E::UnsupportedFormat { .. } | E::UnsupportedType { .. } => {
+            Code::ERRCODE_FEATURE_NOT_SUPPORTED
+        }
+        E::NoMonth { .. } => Code::ERRCODE_NO_DATA_FOUND,
+        E::BadFile { .. } => Code::ERRCODE_DATA_CORRUPTED,
+        E::TypeMismatch { .. } => Code::ERRCODE_FDW_INVALID_DATA_TYPE,
+        E::OutOfMemory { .. } => Code::ERRCODE_OUT_OF_MEMORY,
+        E::Threads { .. } => Code::ERRCODE_SYSTEM_ERROR,
+    }
+}
+
+fn store_code(error: &store::Error) -> Code {
+    use store::Error as E;
+    match error {
+        E::BadUrl { .. } | E::BadEndpoint { .. } => Code::ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE,
+        E::BadKey { .. } => Code::ERRCODE_FDW_INVALID_STRING_FORMAT,
+        E::Denied { .. } => Code::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
+        E::NoBucket { .. } | E::NotFound { .. } => Code::ERRCODE_UNDEFINED_FILE,
+        E::Changed { .. } => Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        E::WrongRegion { .. } | E::Unreachable { .. } | E::TimedOut { .. } => {
+            Code::ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION
+        }
+        E::TooLarge { .. } => Code::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+        E::Other { .. } => Code::ERRCODE_FDW_ERROR,
+    }
+}
+
+/// Raises the error of a `Result` as Postgres's ERROR.
+pub trait OrRaise<T> {
+    /// The value, or an ERROR.
+    fn or_raise(self) -> T;
+}
+
+impl<T, E: Into<Error>> OrRaise<T> for Result<T, E> {
+    fn or_raise(self) -> T {
+        match self {
+            Ok(value) => value,
+            Err(error) => error.into().raise(),
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! `IMPORT FOREIGN SCHEMA "prefix"`: one foreign table per export under the prefix.
+
+use std::collections::BTreeSet;
+use std::ffi::CString;
+
+use engine::{Bill, Source, discover, sql_type};
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+
+use super::columns::{columns_of, quote};
+use super::server::open;
+use super::{OpenRelation, elements, string};
+use crate::backend;
+use crate::error::{Error, OrRaise};
+
+/// A table to make.
+struct Import {
+    name: String,
+    prefix: String,
+    columns: Vec<engine::Column>,
+}
+
+#[pg_guard]
+pub unsafe extern "C-unwind" fn import_foreign_schema(
+    statement: *mut pg_sys::ImportForeignSchemaStmt,
+    server: pg_sys::Oid,
+) -> *mut pg_sys::List {
+    // SAFETY: Postgres passes the parsed statement.
+    unsafe {
+        let prefix = string((*statement).remote_schema);
+        let wanted = wanted_tables(statement);
+        let server_name = string((*statement).server_name);
+        let schema = string((*statement).local_schema);
+        let imports = exports(server, &prefix, &wanted).or_raise();
+        let mut commands: *mut pg_sys::List = std::ptr::null_mut();
+        for import in imports {
+            let command = import.command(&schema, &server_name).or_raise();
+            let command = CString::new(command).unwrap_or_default();
+            commands = pg_sys::lappend(commands, pg_sys::pstrdup(command.as_ptr()).cast());
+        }
+        commands
+    }
+}
+
+/// Which tables LIMIT TO and EXCEPT let through.
+unsafe fn wanted_tables(statement: *mut pg_sys::ImportForeignSchemaStmt) -> impl Fn(&str) -> bool {
+    // SAFETY: the caller passes the parsed statement; its table list holds RangeVars.
+    let (kind, listed) = unsafe {
+        let names = elements::<pg_sys::RangeVar>((*statement).table_list);
+        let names: BTreeSet<String> = names.map(|r| string((*r).relname)).collect();
+        ((*statement).list_type, names)
+    };
+    move |name| match kind {
+        pg_sys::ImportForeignSchemaType::FDW_IMPORT_SCHEMA_LIMIT_TO => listed.contains(name),
+        pg_sys::ImportForeignSchemaType::FDW_IMPORT_SCHEMA_EXCEPT => !listed.contains(name),
+        _ => true,
+    }
+}
+
+fn exports(
+    server: pg_sys::Oid,
+    prefix: &str,
+    wanted: &impl Fn(&str) -> bool,
+) -> Result<Vec<Import>, Error> {
+    // SAFETY: reads a backend variable.
+    let store = open(server, unsafe { pg_sys::GetUserId() })?;
+    let folder = prefix.to_owned();
+    let listing = store.clone();
+    let found = backend::run(async move { discover(&listing, &folder).await })?;
+    let readable: Vec<_> = found.exports.into_iter().filter(|e| e.format.is_readable()).collect();
+    if readable.is_empty() {
+        // Says what stands there instead, if anything.
+        let (store, prefix) = (store.clone(), prefix.to_owned());
+        backend::run(async move { Bill::find(&store, &prefix).await })?;
+    }
+    let roots: Vec<_> = readable.iter().map(|e| e.root.clone()).collect();
+    let names = billing::sql_names(
+        &readable.iter().map(|e| billing::table_name(&e.report)).collect::<Vec<_>>(),
+        &[],
+    );
+    let chosen = roots.into_iter().zip(names).filter(|(_, name)| wanted(&name.sql));
+    chosen.map(|(root, name)| import(&store, root, name.sql)).collect()
+}
+
+fn import(store: &store::Store, root: String, name: String) -> Result<Import, Error> {
+    let (store, prefix) = (store.clone(), root.clone());
+    let columns = backend::run(async move {
+        let bill = Bill::find(&store, &prefix).await?;
+        let newest = bill.delivery(bill.newest()?).await?;
+        bill.columns(&newest).await
+    })?;
+    Ok(Import { name, prefix: root, columns })
+}
+
+impl Import {
+    fn command(&self, schema: &str, server: &str) -> Result<String, Error> {
+        let originals: Vec<&str> = self.columns.iter().map(|c| c.name.as_str()).collect();
+        let names = billing::sql_names(&originals, RESERVED);
+        let mut definitions = Vec::with_capacity(names.len() + PATH_COLUMNS.len());
+        for (column, name) in self.columns.iter().zip(names) {
+            let data_type = sql_type_of(column, &self.prefix)?;
+            definitions.push(column_definition(&name, &data_type));
+        }
+        definitions.extend(PATH_COLUMNS.iter().map(|column| (*column).to_owned()));
+        Ok(format!(
+            "CREATE FOREIGN TABLE {}.{} (\n  {}\n) SERVER {} OPTIONS (prefix {})",
+            quote(schema),
+            quote(&self.name),
+            definitions.join(",\n  "),
+            quote(server),
+            literal(&self.prefix),
+        ))
+    }
+}
+
+/// The columns that come from the path, in every foreign table and raw table.
+const PATH_COLUMNS: &[&str] = &["billing_period date", "year text", "month text"];
+
+/// Names a file's column cannot have in a table: those of the path, and the raw table's own.
+const RESERVED: &[&str] = &["billing_period", "year", "month", "sync_timestamp"];
+
+/// The `CREATE FOREIGN TABLE` for the one export that `prefix` means.
+///
+/// # Errors
+/// Those of finding the export, reading its newest month's footers, and
+/// [`engine::Error::UnsupportedType`].
+pub fn create_table_sql(
+    store: &store::Store,
+    prefix: &str,
+    schema: &str,
+    name: &str,
+    server: &str,
+) -> Result<String, Error> {
+    import(store, prefix.to_owned(), name.to_owned())?.command(schema, server)
+}
+
+/// Which of a month's columns a foreign table lacks: SQL name, name in the file, SQL type.
+///
+/// # Errors
+/// [`engine::Error::UnsupportedType`].
+pub fn columns_to_add(
+    foreign_table: pg_sys::Oid,
+    export: &str,
+    found: Vec<engine::Column>,
+) -> Result<Vec<(String, String, String)>, Error> {
+    let open = OpenRelation::new(foreign_table);
+    // SAFETY: the relation is open until the end of this function.
+    let present = unsafe { columns_of(open.0, &[]) }?;
+    let is_new = |c: &engine::Column| !present.iter().any(|p| p.source == Source::File(c.name.clone()));
+    let added: Vec<_> = found.into_iter().filter(is_new).collect();
+    let originals: Vec<&str> = added.iter().map(|c| c.name.as_str()).collect();
+    let mut reserved: Vec<&str> = present.iter().map(|c| c.target.name.as_str()).collect();
+    reserved.push("sync_timestamp");
+    let names = billing::sql_names(&originals, &reserved);
+    let typed = added.iter().zip(names).map(|(column, name)| {
+        Ok((name.sql, name.original, sql_type_of(column, export)?))
+    });
+    typed.collect()
+}
+
+fn sql_type_of(column: &engine::Column, export: &str) -> Result<String, Error> {
+    let unsupported = || engine::Error::UnsupportedType {
+        column: column.name.clone(),
+        export: export.to_owned(),
+        found: column.data_type.to_string(),
+    };
+    Ok(sql_type(&column.data_type).ok_or_else(unsupported)?)
+}
+
+fn column_definition(name: &billing::SqlName, data_type: &str) -> String {
+    let column = quote(&name.sql);
+    if name.sql == name.original {
+        return format!("{column} {data_type}");
+    }
+    format!("{column} {data_type} OPTIONS (column_name {})", literal(&name.original))
+}
+
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}

@@ -1,0 +1,72 @@
+//! Postgres's side of a foreign scan.
+
+mod columns;
+mod explain;
+mod import;
+mod options;
+mod plan;
+mod prune;
+mod relation;
+mod scan;
+mod server;
+
+use std::ffi::c_char;
+
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+
+pub use columns::{Column, columns_of, quote};
+pub use import::{columns_to_add, create_table_sql};
+pub use relation::OpenRelation;
+pub use scan::{batch_context, check_encoding};
+pub use server::{ForeignTable, open_server};
+
+/// Postgres calls this to learn the version of [`cur_fdw_handler`]'s calling convention.
+#[unsafe(no_mangle)]
+pub extern "C" fn pg_finfo_cur_fdw_handler() -> &'static pg_sys::Pg_finfo_record {
+    const V1: pg_sys::Pg_finfo_record = pg_sys::Pg_finfo_record { api_version: 1 };
+    &V1
+}
+
+/// `cur_fdw_handler() RETURNS fdw_handler`: the callbacks of a foreign scan (Postgres
+/// documentation, "Foreign Data Wrapper Callback Routines").
+#[pg_guard]
+#[unsafe(no_mangle)]
+pub unsafe extern "C-unwind" fn cur_fdw_handler(_: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+    // SAFETY: the node is allocated zeroed with its own tag and size, and only its fields are set.
+    let mut routine = unsafe {
+        PgBox::<pg_sys::FdwRoutine>::alloc_node(pg_sys::NodeTag::T_FdwRoutine)
+    };
+    routine.GetForeignRelSize = Some(plan::get_foreign_rel_size);
+    routine.GetForeignPaths = Some(plan::get_foreign_paths);
+    routine.GetForeignPlan = Some(plan::get_foreign_plan);
+    routine.BeginForeignScan = Some(scan::begin_foreign_scan);
+    routine.IterateForeignScan = Some(scan::iterate_foreign_scan);
+    routine.ReScanForeignScan = Some(scan::rescan_foreign_scan);
+    routine.EndForeignScan = Some(scan::end_foreign_scan);
+    routine.ExplainForeignScan = Some(explain::explain_foreign_scan);
+    routine.ImportForeignSchema = Some(import::import_foreign_schema);
+    pg_sys::Datum::from(routine.into_pg())
+}
+
+/// Copies a C string of Postgres.
+///
+/// # Safety
+/// `text` is NULL or a NUL-terminated string.
+unsafe fn string(text: *const c_char) -> String {
+    if text.is_null() {
+        return String::new();
+    }
+    // SAFETY: the caller's promise.
+    unsafe { std::ffi::CStr::from_ptr(text) }.to_string_lossy().into_owned()
+}
+
+/// The elements of a `List` of pointers.
+///
+/// # Safety
+/// `list` is NIL or a list of pointers to `T` that outlive the iterator.
+unsafe fn elements<T>(list: *mut pg_sys::List) -> impl Iterator<Item = *mut T> {
+    // SAFETY: the caller's promise; list_length and list_nth accept NIL.
+    let length = if list.is_null() { 0 } else { unsafe { (*list).length } };
+    (0..length).map(move |i| unsafe { pg_sys::list_nth(list, i).cast::<T>() })
+}

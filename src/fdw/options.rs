@@ -1,0 +1,117 @@
+//! The options, and what they may be.
+
+use std::collections::HashMap;
+
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+use store::{Endpoint, Location};
+
+use super::{elements, string};
+use crate::error::{Error, OrRaise};
+
+/// Options by name.
+pub type Options = HashMap<String, String>;
+
+const SERVER: &[&str] = &["url", "region", "endpoint", "path_style", "allow_http"];
+const MAPPING: &[&str] = &["access_key_id", "secret_access_key", "session_token"];
+const TABLE: &[&str] = &["prefix"];
+const COLUMN: &[&str] = &["column_name"];
+
+/// `cur_fdw_validator(text[], oid)`: refuses at CREATE and ALTER what could not work at SELECT.
+#[pg_extern(sql = false)]
+fn cur_fdw_validator(options: Vec<String>, catalog: pg_sys::Oid) {
+    let options = options.iter().map(|option| {
+        let (name, value) = option.split_once('=').unwrap_or((option, ""));
+        (name.to_owned(), value.to_owned())
+    });
+    validate(&options.collect(), catalog).or_raise();
+}
+
+fn validate(options: &Options, catalog: pg_sys::Oid) -> Result<(), Error> {
+    let (object, allowed): (_, &[&str]) = match catalog {
+        pg_sys::ForeignServerRelationId => ("server", SERVER),
+        pg_sys::UserMappingRelationId => ("user mapping", MAPPING),
+        pg_sys::ForeignTableRelationId => ("foreign table", TABLE),
+        pg_sys::AttributeRelationId => ("column", COLUMN),
+        _ => ("foreign-data wrapper", &[]),
+    };
+    for name in options.keys() {
+        if !allowed.contains(&name.as_str()) {
+            let hint = unknown_option_hint(name, object, allowed);
+            return Err(Error::UnknownOption { option: name.clone(), object, hint });
+        }
+    }
+    match object {
+        "server" => location(options).map(drop),
+        "user mapping" => check_mapping(options),
+        _ => Ok(()),
+    }
+}
+
+fn unknown_option_hint(name: &str, object: &str, allowed: &[&str]) -> String {
+    // A secret is worth its own words: options of a server can be read by everyone.
+    if MAPPING.contains(&name) && object != "user mapping" {
+        return format!("Secrets belong into the user mapping: CREATE USER MAPPING … OPTIONS ({name} '…').");
+    }
+    let near = |candidate: &&&str| strsim::levenshtein(name, candidate) <= name.len() / 2 + 1;
+    let closest = allowed.iter().filter(near).min_by_key(|c| strsim::levenshtein(name, c));
+    match closest {
+        Some(closest) => format!("Perhaps you meant the option \"{closest}\"."),
+        None if allowed.is_empty() => "There are no valid options in this context.".to_owned(),
+        None => format!("Valid options in this context are: {}.", allowed.join(", ")),
+    }
+}
+
+fn check_mapping(options: &Options) -> Result<(), Error> {
+    let empty = MAPPING.iter().find(|name| options.get(**name).is_some_and(String::is_empty));
+    if let Some(option) = empty {
+        return Err(Error::BadOption { option, why: "it is empty".to_owned() });
+    }
+    let missing = ["access_key_id", "secret_access_key"]
+        .into_iter()
+        .find(|name| !options.contains_key(*name));
+    match missing {
+        Some(option) if !options.is_empty() => {
+            Err(Error::MissingOption { object: "user mapping".to_owned(), option })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Where a server's options point.
+///
+/// # Errors
+/// [`Error::MissingOption`] without `url`, [`Error::BadOption`] for a flag that is no boolean, and
+/// the errors of [`Location::parse`] and [`Endpoint::parse`].
+pub fn location(options: &Options) -> Result<Location, Error> {
+    let option = |name: &str| options.get(name).map(String::as_str);
+    let url = option("url")
+        .ok_or_else(|| Error::MissingOption { object: "server".to_owned(), option: "url" })?;
+    let allow_http = flag(options, "allow_http")?.unwrap_or(false);
+    let endpoint = option("endpoint").map(|e| Endpoint::parse(e, allow_http)).transpose()?;
+    // AWS wants the bucket in the host name; most other servers know it only in the path.
+    let path_style = flag(options, "path_style")?.unwrap_or(endpoint.is_some());
+    Ok(Location::parse(url, option("region"), endpoint, path_style)?)
+}
+
+fn flag(options: &Options, option: &'static str) -> Result<Option<bool>, Error> {
+    match options.get(option).map(|v| v.to_ascii_lowercase()).as_deref() {
+        None => Ok(None),
+        Some("true" | "on" | "yes" | "1") => Ok(Some(true)),
+        Some("false" | "off" | "no" | "0") => Ok(Some(false)),
+        Some(_) => Err(Error::BadOption { option, why: "it is not true or false".to_owned() }),
+    }
+}
+
+/// Copies an options list of Postgres's catalogs.
+///
+/// # Safety
+/// `list` is NIL or a list of `DefElem` with string values.
+pub unsafe fn from_list(list: *mut pg_sys::List) -> Options {
+    // SAFETY: the caller's promise.
+    let elements = unsafe { elements::<pg_sys::DefElem>(list) };
+    elements
+        // SAFETY: a DefElem of a catalog has a name and a String node.
+        .map(|e| unsafe { (string((*e).defname), string(pg_sys::defGetString(e))) })
+        .collect()
+}

@@ -1,0 +1,320 @@
+//! One month's rows into a table of its own.
+
+use arrow::array::{Array, Float64Array, RecordBatch};
+use billing::ExactSum;
+use engine::{Delivery, Field, Request, Scan};
+use pgrx::datum::Date;
+use pgrx::prelude::*;
+use pgrx::{AnyNumeric, pg_sys};
+
+use super::looking::bill_of;
+use super::money::numeric;
+use crate::datum::{Rows, Target};
+use crate::error::{Error, OrRaise};
+use crate::fdw::{self, Column, OpenRelation, columns_of};
+use crate::{backend, gucs};
+
+/// Rows handed to the table at once, as COPY does (Postgres, copyfrom.c, MAX_BUFFERED_TUPLES).
+const ROWS_AT_ONCE: usize = 1_000;
+
+const COST: &str = "line_item_unblended_cost";
+const SYNC_TIMESTAMP: &str = "sync_timestamp";
+
+/// What was loaded.
+struct Loaded {
+    rows: u64,
+    unblended: ExactSum,
+}
+
+/// `load_month(foreign_table, billing_period, target)`.
+#[pg_extern(sql = false)]
+#[allow(clippy::type_complexity, reason = "pgrx reads the columns from the type")]
+fn load_month(
+    foreign_table: pg_sys::Oid,
+    billing_period: Date,
+    target: pg_sys::Oid,
+) -> TableIterator<
+    'static,
+    (
+        name!(rows, i64),
+        name!(files, i64),
+        name!(bytes, AnyNumeric),
+        name!(unblended, AnyNumeric),
+        name!(fingerprint, String),
+        name!(manifest_id, Option<String>),
+    ),
+> {
+    fdw::check_encoding().or_raise();
+    let period = super::period(billing_period);
+    let bill = bill_of(foreign_table).or_raise();
+    let fingerprint = bill.fingerprint(period).or_raise();
+    let reading = bill.clone();
+    let delivery = backend::run(async move { reading.delivery(period).await }).or_raise();
+    let columns = file_columns(foreign_table).or_raise();
+    let loaded = load(bill.store(), &delivery, columns, target).or_raise();
+    TableIterator::once((
+        loaded.rows as i64,
+        delivery.files.len() as i64,
+        AnyNumeric::from(delivery.bytes()),
+        numeric(&loaded.unblended.to_string()),
+        fingerprint,
+        delivery.manifest_id.clone(),
+    ))
+}
+
+fn file_columns(foreign_table: pg_sys::Oid) -> Result<Vec<Column>, Error> {
+    let relation = OpenRelation::new(foreign_table);
+    // SAFETY: the relation is open until the end of this function.
+    unsafe { columns_of(relation.0, &[]) }
+}
+
+fn load(
+    store: &store::Store,
+    delivery: &Delivery,
+    columns: Vec<Column>,
+    target: pg_sys::Oid,
+) -> Result<Loaded, Error> {
+    let mut inserter = Inserter::open(target, &columns)?;
+    let targets: Vec<Target> = columns.iter().map(|c| c.target.clone()).collect();
+    let fields: Vec<Field> = columns.iter().map(Column::field).collect();
+    let cost = columns.iter().position(|c| c.target.name == COST);
+    let request =
+        Request { fields, deliveries: vec![delivery.clone()], concurrency: gucs::threads() };
+    let mut scan = Scan::start(backend::engine()?, store, request);
+    let mut progress = Progress::start(target, delivery.bytes());
+    let mut loaded = Loaded { rows: 0, unblended: ExactSum::default() };
+    let mut rows = Rows::default();
+    while let Some(batch) = backend::next_batch(&mut scan)? {
+        add_costs(&mut loaded.unblended, &batch, cost);
+        inserter.insert(&mut rows, &batch, &targets)?;
+        loaded.rows += batch.num_rows() as u64;
+        progress.report(scan.traffic().bytes(), loaded.rows);
+        backend::honour_interrupts();
+    }
+    inserter.finish();
+    Ok(loaded)
+}
+
+fn add_costs(sum: &mut ExactSum, batch: &RecordBatch, cost: Option<usize>) {
+    let Some(column) = cost else { return };
+    if let Some(costs) = batch.column(column).as_any().downcast_ref::<Float64Array>() {
+        for cost in costs.iter().flatten() {
+            sum.add(cost);
+        }
+    }
+}
+
+/// Inserts many rows at once, past the executor: the table is ours, so there is nothing the
+/// executor would check that [`Inserter::open`] has not.
+struct Inserter {
+    relation: pg_sys::Relation,
+    bulk: pg_sys::BulkInsertState,
+    slots: Vec<*mut pg_sys::TupleTableSlot>,
+    /// For each file column its index in the table.
+    positions: Vec<usize>,
+    /// Holds what inserting needs, reset for each batch.
+    memory: pg_sys::MemoryContext,
+    command: pg_sys::CommandId,
+}
+
+impl Inserter {
+    fn open(target: pg_sys::Oid, columns: &[Column]) -> Result<Self, Error> {
+        // SAFETY: table_open raises for an OID that is no table. All that is allocated here lives
+        // in the current memory context, which outlives the function call.
+        unsafe {
+            let relation = pg_sys::table_open(target, pg_sys::RowExclusiveLock as i32);
+            check_target(relation)?;
+            let positions = positions(relation, columns)?;
+            let descriptor = (*relation).rd_att;
+            let now = pg_sys::Datum::from(pg_sys::GetCurrentTransactionStartTimestamp());
+            let slots = (0..ROWS_AT_ONCE).map(|_| {
+                let slot =
+                    pg_sys::MakeSingleTupleTableSlot(descriptor, &raw const pg_sys::TTSOpsVirtual);
+                std::slice::from_raw_parts_mut((*slot).tts_isnull, (*descriptor).natts as usize)
+                    .fill(true);
+                if let Some(index) = position_of(relation, SYNC_TIMESTAMP) {
+                    *(*slot).tts_values.add(index) = now;
+                    *(*slot).tts_isnull.add(index) = false;
+                }
+                slot
+            });
+            Ok(Self {
+                relation,
+                bulk: pg_sys::GetBulkInsertState(),
+                slots: slots.collect(),
+                positions,
+                memory: fdw::batch_context(pg_sys::CurrentMemoryContext),
+                command: pg_sys::GetCurrentCommandId(true),
+            })
+        }
+    }
+
+    fn insert(
+        &mut self,
+        rows: &mut Rows,
+        batch: &RecordBatch,
+        targets: &[Target],
+    ) -> Result<(), Error> {
+        // SAFETY: the context is ours; what is allocated in it is used until the next reset only.
+        unsafe {
+            pg_sys::MemoryContextReset(self.memory);
+            let old = pg_sys::MemoryContextSwitchTo(self.memory);
+            let filled = rows.fill(batch, targets);
+            if filled.is_ok() {
+                for start in (0..rows.len()).step_by(ROWS_AT_ONCE) {
+                    self.insert_some(rows, start..(start + ROWS_AT_ONCE).min(rows.len()));
+                }
+            }
+            pg_sys::MemoryContextSwitchTo(old);
+            filled
+        }
+    }
+
+    fn insert_some(&mut self, rows: &Rows, range: std::ops::Range<usize>) {
+        let count = range.len();
+        for (row, slot) in range.zip(&self.slots) {
+            let (values, nulls) = rows.row(row);
+            // SAFETY: positions lie within the slot's width; its other values were set at open and
+            // are not touched by ExecClearTuple.
+            unsafe {
+                pg_sys::ExecClearTuple(*slot);
+                for ((position, value), null) in self.positions.iter().zip(values).zip(nulls) {
+                    *(**slot).tts_values.add(*position) = *value;
+                    *(**slot).tts_isnull.add(*position) = *null;
+                }
+                pg_sys::ExecStoreVirtualTuple(*slot);
+            }
+        }
+        // SAFETY: `count` slots hold tuples of the relation, which is open and locked.
+        unsafe {
+            pg_sys::table_multi_insert(
+                self.relation,
+                self.slots.as_mut_ptr(),
+                count as i32,
+                self.command,
+                pg_sys::TABLE_INSERT_SKIP_FSM as i32,
+                self.bulk,
+            );
+        }
+    }
+
+    /// Ends the load. Not a Drop: on ERROR Postgres itself releases relation and buffers.
+    fn finish(self) {
+        // SAFETY: opened by `open`, and used no more.
+        unsafe {
+            for slot in self.slots {
+                pg_sys::ExecDropSingleTupleTableSlot(slot);
+            }
+            pg_sys::FreeBulkInsertState(self.bulk);
+            pg_sys::table_finish_bulk_insert(self.relation, pg_sys::TABLE_INSERT_SKIP_FSM as i32);
+            pg_sys::table_close(self.relation, pg_sys::NoLock as i32);
+            pg_sys::CommandCounterIncrement();
+        }
+    }
+}
+
+/// A plain, indexless table of the current user's, without triggers, rules and generated columns.
+unsafe fn check_target(relation: pg_sys::Relation) -> Result<(), Error> {
+    // SAFETY: the caller passes an open relation.
+    unsafe {
+        let class = &*(*relation).rd_rel;
+        let name = std::ffi::CStr::from_ptr(class.relname.data.as_ptr()).to_string_lossy();
+        let refuse = |why: &str| {
+            Err(Error::Target { relation: name.clone().into_owned(), why: why.to_owned() })
+        };
+        if class.relkind as u8 != pg_sys::RELKIND_RELATION {
+            return refuse("it is not a plain table");
+        }
+        if class.relhastriggers || class.relhasrules || class.relhasindex {
+            return refuse("it has triggers, rules or indexes");
+        }
+        let constraints = (*(*relation).rd_att).constr;
+        if !constraints.is_null() && (*constraints).has_generated_stored {
+            return refuse("it has generated columns");
+        }
+        let mode = pg_sys::ACL_INSERT.into();
+        let user = pg_sys::GetUserId();
+        if pg_sys::pg_class_aclcheck((*relation).rd_id, user, mode)
+            != pg_sys::AclResult::ACLCHECK_OK
+        {
+            return Err(Error::Permission { relation: name.into_owned() });
+        }
+        Ok(())
+    }
+}
+
+fn positions(relation: pg_sys::Relation, columns: &[Column]) -> Result<Vec<usize>, Error> {
+    // SAFETY: the relation is open.
+    let of_table = unsafe { columns_of(relation, &[SYNC_TIMESTAMP]) }?;
+    let position = |column: &Column| {
+        let same = |c: &&Column| c.target.name == column.target.name;
+        match of_table.iter().find(same) {
+            Some(found) if found.target.kind == column.target.kind => {
+                Ok(found.attnum as usize - 1)
+            }
+            found => Err(Error::Target {
+                relation: relation_name(relation),
+                why: match found {
+                    Some(_) => format!("column \"{}\" has another type", column.target.name),
+                    None => format!("it lacks the column \"{}\"", column.target.name),
+                },
+            }),
+        }
+    };
+    columns.iter().map(position).collect()
+}
+
+fn position_of(relation: pg_sys::Relation, name: &str) -> Option<usize> {
+    let name = std::ffi::CString::new(name).ok()?;
+    // SAFETY: the relation is open.
+    let attnum = unsafe { pg_sys::get_attnum((*relation).rd_id, name.as_ptr()) };
+    usize::try_from(attnum).ok()?.checked_sub(1)
+}
+
+fn relation_name(relation: pg_sys::Relation) -> String {
+    // SAFETY: the relation is open; its name ends in NUL.
+    unsafe { std::ffi::CStr::from_ptr((*(*relation).rd_rel).relname.data.as_ptr()) }
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// What other sessions see in `pg_stat_progress_copy`. Postgres ends it with the transaction.
+struct Progress;
+
+impl Progress {
+    fn start(target: pg_sys::Oid, bytes: u64) -> Self {
+        // SAFETY: sets fields of this backend's own status entry.
+        unsafe {
+            pg_sys::pgstat_progress_start_command(
+                pg_sys::ProgressCommandType::PROGRESS_COMMAND_COPY,
+                target,
+            );
+            pg_sys::pgstat_progress_update_param(
+                pg_sys::PROGRESS_COPY_BYTES_TOTAL as i32,
+                bytes as i64,
+            );
+        }
+        Self
+    }
+
+    fn report(&mut self, bytes: u64, rows: u64) {
+        // SAFETY: as above.
+        unsafe {
+            pg_sys::pgstat_progress_update_param(
+                pg_sys::PROGRESS_COPY_BYTES_PROCESSED as i32,
+                bytes as i64,
+            );
+            pg_sys::pgstat_progress_update_param(
+                pg_sys::PROGRESS_COPY_TUPLES_PROCESSED as i32,
+                rows as i64,
+            );
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        // SAFETY: as above; does nothing when Postgres has ended it already.
+        unsafe { pg_sys::pgstat_progress_end_command() }
+    }
+}

@@ -1,0 +1,233 @@
+//! Looking at a server and its exports before anything is loaded.
+
+use billing::BillingPeriod;
+use engine::{Bill, discover};
+use pgrx::datum::Date;
+use pgrx::prelude::*;
+use pgrx::{AnyNumeric, pg_sys};
+use store::Store;
+
+use super::sql_date;
+use crate::backend;
+use crate::error::{Error, OrRaise};
+use crate::fdw::{self, ForeignTable};
+
+type Check = (&'static str, bool, String, Option<String>);
+
+/// `cost_test(server)`: each step of reading a bill, up to the first that fails.
+#[pg_extern(sql = false)]
+fn cost_test(
+    server: String,
+) -> TableIterator<
+    'static,
+    (name!(check, &'static str), name!(ok, bool), name!(detail, String), name!(hint, Option<String>)),
+> {
+    TableIterator::new(checks(&server))
+}
+
+fn checks(server: &str) -> Vec<Check> {
+    let mut done = Vec::new();
+    let mut check = |name, result: Result<String, Error>| match result {
+        Ok(detail) => done.push((name, true, detail, None)),
+        Err(error) => done.push((name, false, error.to_string(), Some(error.hint()))),
+    };
+    let store = match fdw::open_server(server) {
+        Ok(store) => store,
+        Err(error) => {
+            check("credentials", Err(error));
+            return done;
+        }
+    };
+    check("credentials", Ok(format!("present for {}", store.name())));
+    let listing = store.clone();
+    let found = match backend::run(async move { discover(&listing, "").await }) {
+        Ok(found) => found,
+        Err(error) => {
+            check("list", Err(error.into()));
+            return done;
+        }
+    };
+    let readable = found.exports.iter().filter(|e| e.format.is_readable());
+    let newest = readable.max_by_key(|e| e.months.keys().next_back().copied());
+    check("list", Ok(format!("{} exports, {} other objects", found.exports.len(), found.ignored)));
+    let Some(newest) = newest else {
+        check("manifest", Err(billing::Error::NoExport {
+            prefix: String::new(),
+            found: found.exports.iter().map(|e| e.root.clone()).collect(),
+        }.into()));
+        return done;
+    };
+    let bill = find(&store, &newest.root);
+    let delivery = bill.and_then(|bill| {
+        let reading = bill.clone();
+        let delivery = backend::run(async move { reading.delivery(reading.newest()?).await })?;
+        Ok((bill, delivery))
+    });
+    let (bill, delivery) = match delivery {
+        Ok(both) => both,
+        Err(error) => {
+            check("manifest", Err(error));
+            return done;
+        }
+    };
+    check("manifest", Ok(format!(
+        "{}: newest month {} with {} files, {} bytes, {}",
+        newest.root,
+        delivery.period,
+        delivery.files.len(),
+        delivery.bytes(),
+        delivery.manifest_id.as_ref().map_or("no manifest".to_owned(), |id| format!("manifest {id}")),
+    )));
+    let columns = backend::run(async move { bill.columns(&delivery).await });
+    check("footer", columns.map(|c| format!("{} columns", c.len())).map_err(Error::from));
+    done
+}
+
+/// `cost_discover(server, under)`.
+#[pg_extern(sql = false)]
+#[allow(clippy::type_complexity, reason = "pgrx reads the columns from the type")]
+fn cost_discover(
+    server: String,
+    under: String,
+) -> TableIterator<
+    'static,
+    (
+        name!(prefix, String),
+        name!(format, &'static str),
+        name!(readable, bool),
+        name!(months, i64),
+        name!(first_month, Option<Date>),
+        name!(last_month, Option<Date>),
+        name!(files, i64),
+        name!(bytes, AnyNumeric),
+    ),
+> {
+    let store = fdw::open_server(&server).or_raise();
+    let found = backend::run(async move { discover(&store, &under).await }).or_raise();
+    TableIterator::new(found.exports.into_iter().map(|export| {
+        (
+            export.root.clone(),
+            export.format.name(),
+            export.format.is_readable(),
+            export.months.len() as i64,
+            export.months.keys().next().map(|m| sql_date(*m)),
+            export.months.keys().next_back().map(|m| sql_date(*m)),
+            export.files() as i64,
+            AnyNumeric::from(export.bytes()),
+        )
+    }))
+}
+
+/// `export_root(server, prefix)`.
+#[pg_extern(sql = false)]
+fn export_root(server: String, prefix: String) -> String {
+    let store = fdw::open_server(&server).or_raise();
+    find(&store, &prefix).or_raise().export().root.clone()
+}
+
+/// `foreign_table_sql(server, prefix, table_name)`.
+#[pg_extern(sql = false)]
+fn foreign_table_sql(server: String, prefix: String, table_name: String) -> String {
+    let store = fdw::open_server(&server).or_raise();
+    fdw::create_table_sql(&store, &prefix, "cost_analytics", &table_name, &server).or_raise()
+}
+
+/// A month as the plan needs it.
+struct PlannedMonth {
+    period: BillingPeriod,
+    fingerprint: String,
+    manifest_id: Option<String>,
+    files: u64,
+    bytes: u64,
+    problem: Option<String>,
+}
+
+/// `export_months(regclass, known)`.
+#[pg_extern(sql = false)]
+#[allow(clippy::type_complexity, reason = "pgrx reads the columns from the type")]
+fn export_months(
+    foreign_table: pg_sys::Oid,
+    known: Vec<String>,
+) -> TableIterator<
+    'static,
+    (
+        name!(billing_period, Date),
+        name!(fingerprint, String),
+        name!(manifest_id, Option<String>),
+        name!(files, i64),
+        name!(bytes, AnyNumeric),
+        name!(problem, Option<String>),
+    ),
+> {
+    let bill = bill_of(foreign_table).or_raise();
+    let months = backend::run(planned_months(bill, known)).or_raise();
+    TableIterator::new(months.into_iter().map(|m| {
+        (
+            sql_date(m.period),
+            m.fingerprint,
+            m.manifest_id,
+            m.files as i64,
+            AnyNumeric::from(m.bytes),
+            m.problem,
+        )
+    }))
+}
+
+async fn planned_months(bill: Bill, known: Vec<String>) -> engine::Result<Vec<PlannedMonth>> {
+    let mut planned = Vec::new();
+    for (period, month) in bill.export().months.iter().rev() {
+        let fingerprint = bill.fingerprint(*period)?;
+        let mut plan = PlannedMonth {
+            period: *period,
+            manifest_id: None,
+            files: month.data.len() as u64,
+            bytes: month.data.iter().map(|o| o.size).sum(),
+            problem: None,
+            fingerprint,
+        };
+        if !known.contains(&plan.fingerprint) {
+            match bill.delivery(*period).await {
+                Ok(delivery) => {
+                    plan.files = delivery.files.len() as u64;
+                    plan.bytes = delivery.bytes();
+                    plan.manifest_id = delivery.manifest_id;
+                }
+                // One month's bad manifest must not hide the others.
+                Err(error) => plan.problem = Some(format!("{error}. {}", error.hint())),
+            }
+        }
+        planned.push(plan);
+    }
+    Ok(planned)
+}
+
+/// `new_columns(regclass, date)`.
+#[pg_extern(sql = false)]
+fn new_columns(
+    foreign_table: pg_sys::Oid,
+    billing_period: Date,
+) -> TableIterator<
+    'static,
+    (name!(column_name, String), name!(file_column, String), name!(data_type, String)),
+> {
+    let bill = bill_of(foreign_table).or_raise();
+    let root = bill.export().root.clone();
+    let period = super::period(billing_period);
+    let found = backend::run(async move {
+        let delivery = bill.delivery(period).await?;
+        bill.columns(&delivery).await
+    });
+    let added = fdw::columns_to_add(foreign_table, &root, found.or_raise()).or_raise();
+    TableIterator::new(added)
+}
+
+fn find(store: &Store, prefix: &str) -> Result<Bill, Error> {
+    let (store, prefix) = (store.clone(), prefix.to_owned());
+    Ok(backend::run(async move { Bill::find(&store, &prefix).await })?)
+}
+
+/// The export of a foreign table, read as the current user.
+pub fn bill_of(foreign_table: pg_sys::Oid) -> Result<Bill, Error> {
+    // SAFETY: reads a backend variable.
+    ForeignTable::of(foreign_table)?.bill(unsafe { pg_sys::GetUserId() })
+}

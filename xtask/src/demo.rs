@@ -1,0 +1,47 @@
+//! `cargo demo` and `cargo bench-load`: programs of the test crate, run on a fresh installation.
+
+use crate::cargo;
+use crate::install::{self, Options};
+use crate::machine;
+use crate::postgres;
+use crate::run::{Result, Steps, run};
+use std::process::Command;
+
+/// Builds, installs and shows the extension.
+pub fn demo(keep: bool) -> Result<()> {
+    let arguments: &[&str] = if keep { &["--keep"] } else { &[] };
+    program("demo", arguments, false)
+}
+
+/// Measures the load with the release build.
+pub fn bench_load(arguments: &[&str]) -> Result<()> {
+    program("bench_load", arguments, true)
+}
+
+/// Installs for Postgres 15 and runs a program of the test crate that the same build made.
+fn program(name: &str, arguments: &[&str], release: bool) -> Result<()> {
+    let mut steps = Steps::default();
+    let pg_config = steps.step("setup", || {
+        machine::setup(machine::BASE)?;
+        postgres::pg_config(15)
+    })?;
+    steps.step("build and install", || {
+        install::install(
+            &pg_config,
+            &Options {
+                release,
+                destdir: None,
+            },
+        )
+    })?;
+    let profile = if release { "release" } else { "debug" };
+    let built = cargo::target_dir()?.join(profile).join(name);
+    steps.step(name, || {
+        run(Command::new(built)
+            .args(arguments)
+            .env("CUR_FDW_PG_CONFIG", &pg_config)
+            .current_dir(cargo::root()))
+    })?;
+    steps.print_times();
+    Ok(())
+}

@@ -1,0 +1,70 @@
+//! The project's tasks, behind `cargo demo`, `cargo verify`, `cargo bench-load` and `cargo xtask`.
+//!
+//! Only the standard library is used, so that the first command in a fresh clone starts at once.
+
+mod cache;
+mod cargo;
+mod demo;
+mod install;
+mod licences;
+mod machine;
+mod postgres;
+mod run;
+mod verify;
+
+use run::{Failure, Result};
+use std::process::ExitCode;
+
+const HELP: &str = "\
+Tasks of cur_fdw. Every task first installs what the machine lacks.
+
+  cargo demo [--keep]      build, start a throwaway Postgres and S3 server, load a sample bill
+  cargo verify             everything that must hold: style, licences, tests on every Postgres
+  cargo bench-load         the load benchmark, with the release build
+
+  cargo xtask setup [--all]
+                           install what is missing for the demo; --all: for verify too
+  cargo xtask install --pg-config PATH [--release] [--destdir DIR]
+                           build for one Postgres and install the extension there
+  cargo xtask licences     check the licences of all dependencies against deny.toml
+
+Environment:
+  CUR_FDW_PG=15,17         the Postgres versions that verify tests (default: 15,16,17,18)
+  CUR_FDW_CACHE=DIR        where fetched and built Postgres versions are kept
+                           (default: /var/cache/cur_fdw for root, else ~/.cache/cur_fdw)
+  CARGO_TARGET_DIR=DIR     honoured, as everywhere
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match task(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("\nxtask: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs the task that the arguments name.
+fn task(args: &[&str]) -> Result<()> {
+    match args {
+        [] | ["help" | "--help" | "-h", ..] => {
+            print!("{HELP}");
+            Ok(())
+        }
+        ["setup"] => machine::setup(machine::BASE),
+        ["setup", "--all"] => verify::setup().map(drop),
+        ["licences"] => licences::check(),
+        ["install", rest @ ..] => install::task(rest),
+        ["demo"] => demo::demo(false),
+        ["demo", "--keep"] => demo::demo(true),
+        ["verify"] => verify::verify(),
+        ["bench-load", rest @ ..] => demo::bench_load(rest),
+        _ => Err(Failure::new(format!(
+            "no such task: {} (see `cargo xtask help`)",
+            args.join(" ")
+        ))),
+    }
+}

@@ -1,0 +1,84 @@
+//! `cargo verify`: everything that must hold before a change is taken.
+
+use crate::cargo;
+use crate::install;
+use crate::licences;
+use crate::machine;
+use crate::postgres;
+use crate::run::{Doing, Failure, Result, Steps, run};
+use std::path::PathBuf;
+
+/// What the tests run with.
+pub struct Tested {
+    /// Each major version with its `pg_config`.
+    postgres: Vec<(u32, PathBuf)>,
+    /// The Python that has DuckDB.
+    python: PathBuf,
+}
+
+/// Runs every step; the first that fails ends it.
+pub fn verify() -> Result<()> {
+    let mut steps = Steps::default();
+    let tested = steps.step("setup", setup)?;
+    let (major, pg_config) = tested
+        .postgres
+        .first()
+        .ok_or_else(|| Failure::new("CUR_FDW_PG names no Postgres version"))?;
+
+    steps.step("format", || {
+        run(cargo::cargo("fmt").args(["--all", "--check"]))
+    })?;
+    steps.step("lint", || {
+        let mut clippy = cargo::workspace("clippy", *major, pg_config);
+        run(clippy.args(["--all-targets", "--", "-D", "warnings"]))
+    })?;
+    steps.step("licences", licences::check)?;
+    steps.step("unit and property tests", || {
+        run(cargo::workspace("test", *major, pg_config).args(["--lib", "--bins"]))
+    })?;
+    for (major, pg_config) in &tested.postgres {
+        steps.step(&format!("install on Postgres {major}"), || {
+            install::install(pg_config, &install::Options::default())
+        })?;
+        steps.step(&format!("tests on Postgres {major}"), || {
+            run(cargo::workspace("test", *major, pg_config)
+                .args(["--test", "it"])
+                .env("CUR_FDW_PG_CONFIG", pg_config)
+                .env("CUR_FDW_PYTHON", &tested.python))
+        })?;
+    }
+    steps.print_times();
+    println!("\nAll steps of verify passed.");
+    Ok(())
+}
+
+/// Installs, fetches and builds what verify needs.
+pub fn setup() -> Result<Tested> {
+    let majors = majors()?;
+    let mut needs = machine::BASE.to_vec();
+    needs.extend(postgres::needs(&majors)?);
+    machine::setup(&needs)?;
+    let python = postgres::python()?;
+    let mut found = Vec::new();
+    for major in majors {
+        let pg_config = postgres::pg_config(major).doing(format!(
+            "Postgres {major} cannot be had (CUR_FDW_PG=15 restricts verify to one version)"
+        ))?;
+        println!("Postgres {major}: {}", pg_config.display());
+        found.push((major, pg_config));
+    }
+    Ok(Tested {
+        postgres: found,
+        python,
+    })
+}
+
+/// The versions to test: all, or those of `CUR_FDW_PG`.
+fn majors() -> Result<Vec<u32>> {
+    let Ok(list) = std::env::var("CUR_FDW_PG") else {
+        return Ok(postgres::MAJORS.to_vec());
+    };
+    list.split(',')
+        .map(|major| major.trim().parse().doing(format!("CUR_FDW_PG={list}")))
+        .collect()
+}
