@@ -26,15 +26,14 @@ pub(super) fn numerics(
 pub fn from_decimal_text(text: &str, typmod: i32) -> Datum {
     // A text with a NUL byte is no number, and its part before the NUL must not pass for one.
     let text = CString::new(text).unwrap_or_else(|_| c"a NUL byte".to_owned());
+    let arguments = [
+        Some(Datum::from(text.as_ptr())),
+        Some(Datum::from(pg_sys::InvalidOid)),
+        Some(Datum::from(typmod)),
+    ];
     // SAFETY: numeric_in takes a C string, a type OID it ignores and a typmod; it is strict, and
-    // the arguments are not NULL.
-    unsafe {
-        pg_sys::DirectFunctionCall3Coll(
-            Some(pg_sys::numeric_in),
-            pg_sys::InvalidOid,
-            Datum::from(text.as_ptr()),
-            Datum::from(pg_sys::InvalidOid),
-            Datum::from(typmod),
-        )
-    }
+    // never returns NULL.
+    let numeric =
+        unsafe { pgrx::direct_function_call_as_datum(pg_sys::numeric_in, &arguments) };
+    numeric.unwrap_or(Datum::null())
 }

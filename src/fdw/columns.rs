@@ -1,7 +1,7 @@
 //! The columns of a table, and what each takes from the files.
 
 use engine::{Field, Source};
-use pgrx::pg_sys;
+use pgrx::{PgRelation, pg_sys};
 
 use super::{options, string};
 use crate::datum::{Kind, Target};
@@ -36,11 +36,10 @@ impl Column {
 /// # Safety
 /// `relation` is an open relation.
 pub unsafe fn columns_of(relation: pg_sys::Relation, skip: &[&str]) -> Result<Vec<Column>, Error> {
-    // SAFETY: the caller's promise; the descriptor has `natts` attributes.
-    let attributes = unsafe {
-        let descriptor = (*relation).rd_att;
-        (0..(*descriptor).natts).map(move |i| &*pg_sys::TupleDescAttr(descriptor, i))
-    };
+    // SAFETY: the caller's promise; the descriptor lives as long as the relation is open.
+    let relation_box = unsafe { PgRelation::from_pg(relation) };
+    let descriptor = relation_box.tuple_desc();
+    let attributes = descriptor.iter();
     let attributes = attributes.filter(|a| !a.attisdropped);
     // SAFETY: the name of an attribute is NUL-terminated.
     let named = attributes.map(|a| (a, unsafe { string(a.attname.data.as_ptr()) }));

@@ -32,7 +32,7 @@ pub extern "C" fn pg_finfo_cur_fdw_handler() -> &'static pg_sys::Pg_finfo_record
 /// documentation, "Foreign Data Wrapper Callback Routines").
 #[pg_guard]
 #[unsafe(no_mangle)]
-pub unsafe extern "C-unwind" fn cur_fdw_handler(_: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+pub unsafe extern "C-unwind" fn cur_fdw_handler(_call: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
     // SAFETY: the node is allocated zeroed with its own tag and size, and only its fields are set.
     let mut routine = unsafe {
         PgBox::<pg_sys::FdwRoutine>::alloc_node(pg_sys::NodeTag::T_FdwRoutine)

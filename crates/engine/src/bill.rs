@@ -126,12 +126,16 @@ impl Bill {
     /// [`Error::TypeMismatch`] when two files of the month disagree about a type, and the errors
     /// of reading footers.
     pub async fn columns(&self, delivery: &Delivery) -> Result<Vec<Column>> {
-        let footers: Vec<_> = futures::stream::iter(&delivery.files)
-            .map(|file| async move { Ok((file, footer::read(&self.store, file).await?)) })
-            .buffered(CONCURRENT_FOOTERS)
-            .try_collect::<Vec<_>>()
-            .await
-            .map_err(|e: Error| e)?;
+        let reads = delivery.files.iter().cloned().map(|file| {
+            let store = self.store.clone();
+            async move {
+                let footer = footer::read(&store, &file).await?;
+                Ok::<_, Error>((file, footer))
+            }
+        });
+        let reads: Vec<_> = reads.collect();
+        let footers: Vec<_> =
+            futures::stream::iter(reads).buffered(CONCURRENT_FOOTERS).try_collect().await?;
         let mut columns: Vec<Column> = Vec::new();
         let mut positions: HashMap<String, usize> = HashMap::new();
         for (file, footer) in footers {
@@ -141,7 +145,7 @@ impl Bill {
                         positions.insert(column.name.clone(), columns.len());
                         columns.push(column);
                     }
-                    Some(&position) => self.check_same_type(file, &column, &columns[position])?,
+                    Some(&position) => self.check_same_type(&file, &column, &columns[position])?,
                 }
             }
         }
