@@ -26,6 +26,17 @@ CREATE FUNCTION @extschema@.month_table(source @extschema@.sources, month date, 
 $$;
 COMMENT ON FUNCTION @extschema@.month_table(@extschema@.sources, date, text) IS 'The name of a month''s partition.';
 
+-- DROP TABLE IF EXISTS would send a NOTICE for each table that is not there, and Studio shows them.
+CREATE FUNCTION @extschema@.drop_table(name text) RETURNS void
+  LANGUAGE plpgsql AS $$
+BEGIN
+  IF pg_catalog.to_regclass(pg_catalog.format('@extschema@.%I', name)) IS NOT NULL THEN
+    EXECUTE pg_catalog.format('DROP TABLE @extschema@.%I', name);
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.drop_table(text) IS 'Drops a table of this schema if there is one.';
+
 CREATE FUNCTION @extschema@.stage_month(source @extschema@.sources, month date) RETURNS @extschema@.manifests
   LANGUAGE plpgsql AS $$
 DECLARE
@@ -34,7 +45,7 @@ DECLARE
   result record;
   staged @extschema@.manifests;
 BEGIN
-  EXECUTE pg_catalog.format('DROP TABLE IF EXISTS @extschema@.%I', leaf);
+  PERFORM @extschema@.drop_table(leaf);
   EXECUTE pg_catalog.format(
     'CREATE TABLE @extschema@.%I (LIKE @extschema@.%I, sync_timestamp timestamptz NOT NULL, '
     'CONSTRAINT month CHECK (billing_period IS NOT NULL AND billing_period = %L AND year = %L AND month = %L))',
@@ -96,7 +107,7 @@ BEGIN
                 WHERE i.inhparent = parent AND c.relname = leaf) THEN
       EXECUTE pg_catalog.format('ALTER TABLE %s DETACH PARTITION @extschema@.%I', parent, leaf);
     END IF;
-    EXECUTE pg_catalog.format('DROP TABLE IF EXISTS @extschema@.%I', leaf);
+    PERFORM @extschema@.drop_table(leaf);
     EXECUTE pg_catalog.format('ALTER TABLE @extschema@.%I RENAME TO %I', staged_table, leaf);
     EXECUTE pg_catalog.format('ALTER TABLE %s ATTACH PARTITION @extschema@.%I FOR VALUES IN (%L)', parent, leaf, month);
   EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
@@ -134,7 +145,7 @@ $$;
 COMMENT ON FUNCTION @extschema@.roll_up_month(@extschema@.sources, date, regclass, numeric) IS
   'Replaces a month in costs_daily, and refuses a total that differs from the one read from the files.';
 
-CREATE FUNCTION @extschema@.sync_month(source @extschema@.sources, month date, fingerprint text, raw boolean, normalize boolean)
+CREATE FUNCTION @extschema@.sync_month(source @extschema@.sources, month date, fingerprint text, raw boolean, normalized boolean)
   RETURNS @extschema@.manifests LANGUAGE plpgsql AS $$
 DECLARE
   ledger @extschema@.manifests;
@@ -154,7 +165,7 @@ BEGIN
   IF raw AND NOT @extschema@.swap_month(source, month, ledger.staged_table) THEN
     RETURN ledger;
   END IF;
-  IF normalize THEN
+  IF normalized THEN
     PERFORM @extschema@.roll_up_month(source, month, leaf, ledger.unblended);
   END IF;
   IF NOT raw THEN

@@ -1,7 +1,7 @@
 -- The sync. An invoker's procedure without SET, or it could not COMMIT; names are qualified instead.
 CREATE PROCEDURE @extschema@.cost_sync(
     source text DEFAULT NULL, months integer DEFAULT NULL, since text DEFAULT NULL, until text DEFAULT NULL,
-    raw boolean DEFAULT NULL, normalize boolean DEFAULT true, dry_run boolean DEFAULT false,
+    raw boolean DEFAULT NULL, normalized boolean DEFAULT true, dry_run boolean DEFAULT false,
     force boolean DEFAULT false, max_runtime interval DEFAULT NULL)
   LANGUAGE plpgsql AS $$
 DECLARE
@@ -55,7 +55,7 @@ BEGIN
     COMMIT;
     IF failure IS NULL THEN
       BEGIN
-        done := @extschema@.sync_month(s, step.billing_period, step.fingerprint, coalesce(raw, s.raw), normalize);
+        done := @extschema@.sync_month(s, step.billing_period, step.fingerprint, coalesce(raw, s.raw), normalized);
       EXCEPTION WHEN OTHERS THEN
         failure := SQLERRM;
       END;
