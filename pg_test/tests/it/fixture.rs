@@ -1,0 +1,108 @@
+//! Bills in a bucket, and a server in the database that reads them.
+
+#![allow(dead_code)] // every module takes what it needs
+
+use crate::env::Env;
+use pg_test::Result;
+use pg_test::bills::{MonthBill, Report};
+use postgres::Client;
+
+/// The prefix under which [`Report::press`] delivers.
+pub const PRESS: &str = "cup/CUP-Cost-Usage-Report";
+
+/// A small report that has everything: three months, several files each.
+pub fn press() -> Report {
+    Report {
+        rows_per_month: 1_600,
+        rows_per_file: 700,
+        ..Report::press()
+    }
+}
+
+/// Writes a month's delivery into a bucket, which is made if need be.
+pub fn upload(env: &Env, bucket: &str, bill: &MonthBill) -> Result<()> {
+    env.gateway.create_bucket(bucket)?;
+    let files = bill.files.iter();
+    let (manifests, data): (Vec<_>, Vec<_>) = files.partition(|file| file.key.ends_with(".json"));
+    // The manifest comes last, as from AWS.
+    for files in [data, manifests] {
+        let objects = files
+            .into_iter()
+            .map(|file| (file.key.clone(), file.bytes.clone()));
+        env.gateway.put_all(bucket, objects)?;
+    }
+    Ok(())
+}
+
+/// An empty bucket of that name.
+pub fn empty_bucket(env: &Env, bucket: &str) -> Result<()> {
+    env.gateway.create_bucket(bucket)?;
+    for key in env.gateway.list(bucket, "")? {
+        env.gateway.delete(bucket, &key)?;
+    }
+    Ok(())
+}
+
+/// The server `bills` over a bucket, and a mapping of the current user.
+pub fn connect(client: &mut Client, env: &Env, bucket: &str) -> Result<()> {
+    connect_through(client, env, bucket, &env.gateway.endpoint())
+}
+
+/// [`connect`] through another address, such as a proxy's.
+pub fn connect_through(
+    client: &mut Client,
+    env: &Env,
+    bucket: &str,
+    endpoint: &str,
+) -> Result<()> {
+    client.batch_execute(&format!(
+        "CREATE SERVER bills FOREIGN DATA WRAPPER cur_fdw OPTIONS \
+           (url 's3://{bucket}', endpoint '{endpoint}', allow_http 'true', region 'us-east-1')"
+    ))?;
+    client.batch_execute(&mapping(env, "CURRENT_USER"))?;
+    Ok(())
+}
+
+/// The statement that gives a role the gateway's keys.
+pub fn mapping(env: &Env, role: &str) -> String {
+    format!(
+        "CREATE USER MAPPING FOR {role} SERVER bills OPTIONS \
+           (access_key_id '{}', secret_access_key '{}')",
+        env.gateway.access_key(),
+        env.gateway.secret_key()
+    )
+}
+
+/// The source `press` over the export at [`PRESS`].
+pub fn add_press(client: &mut Client) -> Result<()> {
+    client.query_one(
+        "SELECT cost_analytics.cost_add_source('press', server => 'bills', prefix => $1)",
+        &[&PRESS],
+    )?;
+    Ok(())
+}
+
+/// A database with the extension, its server over a bucket of the same name with these bills, and
+/// the source `press`.
+pub fn synced_later(env: &Env, name: &str, bills: &[MonthBill]) -> Result<Client> {
+    empty_bucket(env, name)?;
+    for bill in bills {
+        upload(env, name, bill)?;
+    }
+    let mut client = env.database_with_extension(name)?;
+    connect(&mut client, env, name)?;
+    add_press(&mut client)?;
+    Ok(client)
+}
+
+/// Loads everything that is new.
+pub fn sync(client: &mut Client) -> Result<()> {
+    // In a query of its own: a procedure that commits runs in no transaction block.
+    client.batch_execute("CALL cost_analytics.cost_sync()")?;
+    Ok(())
+}
+
+/// A month as SQL writes it.
+pub fn period(bill: &MonthBill) -> String {
+    format!("{:04}-{:02}-01", bill.year, bill.month)
+}
