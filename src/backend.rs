@@ -29,9 +29,7 @@ pub fn engine() -> Result<&'static Engine> {
 ///
 /// # Errors
 /// What `work` returns.
-pub fn run<T: Send + 'static>(
-    work: impl Future<Output = Result<T>> + Send + 'static,
-) -> Result<T> {
+pub fn run<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
     engine()?.run(work, honour_interrupts)
 }
 

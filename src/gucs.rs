@@ -109,6 +109,13 @@ pub fn network() -> Network {
 /// The patterns of `cur_fdw.allowed_endpoints`.
 pub fn allowed_endpoints() -> Vec<String> {
     let list = ALLOWED_ENDPOINTS.get();
-    let list = list.as_deref().map(|l| l.to_string_lossy().into_owned()).unwrap_or_default();
-    list.split(',').map(str::trim).filter(|p| !p.is_empty()).map(str::to_owned).collect()
+    let list = list
+        .as_deref()
+        .map(|l| l.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    list.split(',')
+        .map(str::trim)
+        .filter(|p| !p.is_empty())
+        .map(str::to_owned)
+        .collect()
 }

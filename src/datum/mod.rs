@@ -106,7 +106,8 @@ impl Rows {
         self.width = targets.len();
         self.length = batch.num_rows();
         self.values.clear();
-        self.values.resize(self.width * self.length, pg_sys::Datum::null());
+        self.values
+            .resize(self.width * self.length, pg_sys::Datum::null());
         self.nulls.clear();
         self.nulls.resize(self.width * self.length, true);
         self.texts.make_room_for(batch);
@@ -188,8 +189,11 @@ fn convert(
 }
 
 fn downcast<'a, T: 'static>(array: &'a dyn Array, target: &Target) -> Result<&'a T, Error> {
-    array.as_any().downcast_ref::<T>().ok_or_else(|| Error::Shape {
-        column: target.name.clone(),
-        found: array.data_type().to_string(),
-    })
+    array
+        .as_any()
+        .downcast_ref::<T>()
+        .ok_or_else(|| Error::Shape {
+            column: target.name.clone(),
+            found: array.data_type().to_string(),
+        })
 }

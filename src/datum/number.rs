@@ -1,8 +1,6 @@
 //! `boolean`, the integers and the floats: passed by value.
 
-use arrow::array::{
-    BooleanArray, Float32Array, Float64Array, Int16Array, Int32Array, Int64Array,
-};
+use arrow::array::{BooleanArray, Float32Array, Float64Array, Int16Array, Int32Array, Int64Array};
 use pgrx::pg_sys::Datum;
 
 use super::Cells;
@@ -25,9 +23,13 @@ pub(super) fn int8s(array: &Int64Array, mut cells: Cells<'_>) -> Result<(), Erro
 }
 
 pub(super) fn float4s(array: &Float32Array, mut cells: Cells<'_>) -> Result<(), Error> {
-    cells.set_all(array, array.values().iter(), |v| Ok(Datum::from(v.to_bits())))
+    cells.set_all(array, array.values().iter(), |v| {
+        Ok(Datum::from(v.to_bits()))
+    })
 }
 
 pub(super) fn float8s(array: &Float64Array, mut cells: Cells<'_>) -> Result<(), Error> {
-    cells.set_all(array, array.values().iter(), |v| Ok(Datum::from(v.to_bits())))
+    cells.set_all(array, array.values().iter(), |v| {
+        Ok(Datum::from(v.to_bits()))
+    })
 }

@@ -33,7 +33,6 @@ pub fn from_decimal_text(text: &str, typmod: i32) -> Datum {
     ];
     // SAFETY: numeric_in takes a C string, a type OID it ignores and a typmod; it is strict, and
     // never returns NULL.
-    let numeric =
-        unsafe { pgrx::direct_function_call_as_datum(pg_sys::numeric_in, &arguments) };
+    let numeric = unsafe { pgrx::direct_function_call_as_datum(pg_sys::numeric_in, &arguments) };
     numeric.unwrap_or(Datum::null())
 }

@@ -23,7 +23,11 @@ impl Arena {
     /// Empties the arena and reserves what the batch's texts can need at most, so that no later
     /// push moves an earlier text.
     pub(super) fn make_room_for(&mut self, batch: &RecordBatch) {
-        let needed = batch.columns().iter().filter_map(|c| c.as_any().downcast_ref()).map(room);
+        let needed = batch
+            .columns()
+            .iter()
+            .filter_map(|c| c.as_any().downcast_ref())
+            .map(room);
         self.bytes.clear();
         self.bytes.reserve(needed.sum());
     }
@@ -33,7 +37,8 @@ impl Arena {
         if text.len() > SHORT {
             // A four-byte header is read as one aligned word.
             let misaligned = self.bytes.as_ptr().wrapping_add(self.bytes.len()) as usize % 4;
-            self.bytes.resize(self.bytes.len() + (4 - misaligned) % 4, 0);
+            self.bytes
+                .resize(self.bytes.len() + (4 - misaligned) % 4, 0);
         }
         let start = self.bytes.len();
         let header = if text.len() > SHORT { 4 } else { 1 };
@@ -54,7 +59,10 @@ impl Arena {
 }
 
 fn room(array: &StringViewArray) -> usize {
-    array.lengths().map(|length| length as usize + OVERHEAD).sum()
+    array
+        .lengths()
+        .map(|length| length as usize + OVERHEAD)
+        .sum()
 }
 
 pub(super) fn texts(
@@ -75,7 +83,9 @@ pub(super) fn texts(
             _ => {
                 let text = array.value(row).as_bytes();
                 if text.contains(&0) {
-                    return Err(Error::NulByte { column: target.name.clone() });
+                    return Err(Error::NulByte {
+                        column: target.name.clone(),
+                    });
                 }
                 arena.push(text)
             }

@@ -21,7 +21,9 @@ pub(super) fn dates(
     mut cells: Cells<'_>,
 ) -> Result<(), Error> {
     cells.set_all(array, array.values().iter(), |days| {
-        let days = days.checked_sub(EPOCH_DAYS).filter(|days| DATES.contains(days));
+        let days = days
+            .checked_sub(EPOCH_DAYS)
+            .filter(|days| DATES.contains(days));
         days.map(Datum::from).ok_or_else(|| out_of_range(target))
     })
 }
@@ -32,11 +34,15 @@ pub(super) fn timestamps(
     mut cells: Cells<'_>,
 ) -> Result<(), Error> {
     cells.set_all(array, array.values().iter(), |microseconds| {
-        let since = microseconds.checked_sub(EPOCH_MICROSECONDS).filter(|t| TIMESTAMPS.contains(t));
+        let since = microseconds
+            .checked_sub(EPOCH_MICROSECONDS)
+            .filter(|t| TIMESTAMPS.contains(t));
         since.map(Datum::from).ok_or_else(|| out_of_range(target))
     })
 }
 
 fn out_of_range(target: &Target) -> Error {
-    Error::DateOutOfRange { column: target.name.clone() }
+    Error::DateOutOfRange {
+        column: target.name.clone(),
+    }
 }

@@ -21,7 +21,10 @@ pub struct Column {
 impl Column {
     /// The request for this column.
     pub fn field(&self) -> Field {
-        Field { source: self.source.clone(), data_type: self.target.kind.arrow() }
+        Field {
+            source: self.source.clone(),
+            data_type: self.target.kind.arrow(),
+        }
     }
 }
 
@@ -61,7 +64,11 @@ fn column(
             let found = pg_sys::format_type_with_typemod(attribute.atttypid, attribute.atttypmod);
             (string(relation), string(found))
         };
-        return Err(Error::ColumnType { column: name, relation, found });
+        return Err(Error::ColumnType {
+            column: name,
+            relation,
+            found,
+        });
     };
     let source = match column_name_option(attribute) {
         Some(original) => Source::File(original),
@@ -72,13 +79,20 @@ fn column(
             _ => Source::File(name.clone()),
         },
     };
-    Ok(Column { attnum: attribute.attnum, target: Target { name, kind }, source })
+    Ok(Column {
+        attnum: attribute.attnum,
+        target: Target { name, kind },
+        source,
+    })
 }
 
 fn column_name_option(attribute: &pg_sys::FormData_pg_attribute) -> Option<String> {
     // SAFETY: for a relation without column options, foreign or not, the list is NIL.
     let mut options = unsafe {
-        options::from_list(pg_sys::GetForeignColumnOptions(attribute.attrelid, attribute.attnum))
+        options::from_list(pg_sys::GetForeignColumnOptions(
+            attribute.attrelid,
+            attribute.attnum,
+        ))
     };
     options.remove("column_name")
 }

@@ -17,21 +17,34 @@ pub unsafe extern "C-unwind" fn explain_foreign_scan(
 ) {
     // SAFETY: Postgres passes a scan that was begun, and its EXPLAIN state.
     unsafe {
-        let Some(state) = scan::state(node) else { return };
+        let Some(state) = scan::state(node) else {
+            return;
+        };
         let traffic = state.traffic();
         let prefix = state.table.prefix.clone();
         let resolved = state.resolve(node).or_raise();
         let files: usize = resolved.deliveries.iter().map(|d| d.files.len()).sum();
         let bytes: u64 = resolved.deliveries.iter().map(|d| d.bytes()).sum();
         let months = resolved.bill.export().months.len();
-        text(explain, c"Export", &format!("{}/{prefix}", resolved.bill.store().name()));
+        text(
+            explain,
+            c"Export",
+            &format!("{}/{prefix}", resolved.bill.store().name()),
+        );
         text(
             explain,
             c"Files",
-            &format!("{files}, {bytes} bytes, {} of {months} months", resolved.deliveries.len()),
+            &format!(
+                "{files}, {bytes} bytes, {} of {months} months",
+                resolved.deliveries.len()
+            ),
         );
         if let (true, Some((requests, bytes))) = ((*explain).analyze, traffic) {
-            text(explain, c"Read", &format!("{bytes} bytes in {requests} requests"));
+            text(
+                explain,
+                c"Read",
+                &format!("{bytes} bytes in {requests} requests"),
+            );
         }
     }
 }

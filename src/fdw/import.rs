@@ -67,7 +67,11 @@ fn exports(
     let folder = prefix.to_owned();
     let listing = store.clone();
     let found = backend::run(async move { discover(&listing, &folder).await })?;
-    let readable: Vec<_> = found.exports.into_iter().filter(|e| e.format.is_readable()).collect();
+    let readable: Vec<_> = found
+        .exports
+        .into_iter()
+        .filter(|e| e.format.is_readable())
+        .collect();
     if readable.is_empty() {
         // Says what stands there instead, if anything.
         let (store, prefix) = (store.clone(), prefix.to_owned());
@@ -75,11 +79,19 @@ fn exports(
     }
     let roots: Vec<_> = readable.iter().map(|e| e.root.clone()).collect();
     let names = billing::sql_names(
-        &readable.iter().map(|e| billing::table_name(&e.report)).collect::<Vec<_>>(),
+        &readable
+            .iter()
+            .map(|e| billing::table_name(&e.report))
+            .collect::<Vec<_>>(),
         &[],
     );
-    let chosen = roots.into_iter().zip(names).filter(|(_, name)| wanted(&name.sql));
-    chosen.map(|(root, name)| import(&store, root, name.sql)).collect()
+    let chosen = roots
+        .into_iter()
+        .zip(names)
+        .filter(|(_, name)| wanted(&name.sql));
+    chosen
+        .map(|(root, name)| import(&store, root, name.sql))
+        .collect()
 }
 
 fn import(store: &store::Store, root: String, name: String) -> Result<Import, Error> {
@@ -89,7 +101,11 @@ fn import(store: &store::Store, root: String, name: String) -> Result<Import, Er
         let newest = bill.delivery(bill.newest()?).await?;
         bill.columns(&newest).await
     })?;
-    Ok(Import { name, prefix: root, columns })
+    Ok(Import {
+        name,
+        prefix: root,
+        columns,
+    })
 }
 
 impl Import {
@@ -146,15 +162,20 @@ pub fn columns_to_add(
     let open = OpenRelation::new(foreign_table);
     // SAFETY: the relation is open until the end of this function.
     let present = unsafe { columns_of(open.0, &[]) }?;
-    let is_new = |c: &engine::Column| !present.iter().any(|p| p.source == Source::File(c.name.clone()));
+    let is_new = |c: &engine::Column| {
+        !present
+            .iter()
+            .any(|p| p.source == Source::File(c.name.clone()))
+    };
     let added: Vec<_> = found.into_iter().filter(is_new).collect();
     let originals: Vec<&str> = added.iter().map(|c| c.name.as_str()).collect();
     let mut reserved: Vec<&str> = present.iter().map(|c| c.target.name.as_str()).collect();
     reserved.push("sync_timestamp");
     let names = billing::sql_names(&originals, &reserved);
-    let typed = added.iter().zip(names).map(|(column, name)| {
-        Ok((name.sql, name.original, sql_type_of(column, export)?))
-    });
+    let typed = added
+        .iter()
+        .zip(names)
+        .map(|(column, name)| Ok((name.sql, name.original, sql_type_of(column, export)?)));
     typed.collect()
 }
 
@@ -172,7 +193,10 @@ fn column_definition(name: &billing::SqlName, data_type: &str) -> String {
     if name.sql == name.original {
         return format!("{column} {data_type}");
     }
-    format!("{column} {data_type} OPTIONS (column_name {})", literal(&name.original))
+    format!(
+        "{column} {data_type} OPTIONS (column_name {})",
+        literal(&name.original)
+    )
 }
 
 fn literal(text: &str) -> String {

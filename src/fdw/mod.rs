@@ -34,9 +34,8 @@ pub extern "C" fn pg_finfo_cur_fdw_handler() -> &'static pg_sys::Pg_finfo_record
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn cur_fdw_handler(_call: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
     // SAFETY: the node is allocated zeroed with its own tag and size, and only its fields are set.
-    let mut routine = unsafe {
-        PgBox::<pg_sys::FdwRoutine>::alloc_node(pg_sys::NodeTag::T_FdwRoutine)
-    };
+    let mut routine =
+        unsafe { PgBox::<pg_sys::FdwRoutine>::alloc_node(pg_sys::NodeTag::T_FdwRoutine) };
     routine.GetForeignRelSize = Some(plan::get_foreign_rel_size);
     routine.GetForeignPaths = Some(plan::get_foreign_paths);
     routine.GetForeignPlan = Some(plan::get_foreign_plan);
@@ -58,7 +57,9 @@ unsafe fn string(text: *const c_char) -> String {
         return String::new();
     }
     // SAFETY: the caller's promise.
-    unsafe { std::ffi::CStr::from_ptr(text) }.to_string_lossy().into_owned()
+    unsafe { std::ffi::CStr::from_ptr(text) }
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// The elements of a `List` of pointers.
@@ -67,6 +68,10 @@ unsafe fn string(text: *const c_char) -> String {
 /// `list` is NIL or a list of pointers to `T` that outlive the iterator.
 unsafe fn elements<T>(list: *mut pg_sys::List) -> impl Iterator<Item = *mut T> {
     // SAFETY: the caller's promise; list_length and list_nth accept NIL.
-    let length = if list.is_null() { 0 } else { unsafe { (*list).length } };
+    let length = if list.is_null() {
+        0
+    } else {
+        unsafe { (*list).length }
+    };
     (0..length).map(move |i| unsafe { pg_sys::list_nth(list, i).cast::<T>() })
 }

@@ -38,7 +38,11 @@ fn validate(options: &Options, catalog: pg_sys::Oid) -> Result<(), Error> {
     for name in options.keys() {
         if !allowed.contains(&name.as_str()) {
             let hint = unknown_option_hint(name, object, allowed);
-            return Err(Error::UnknownOption { option: name.clone(), object, hint });
+            return Err(Error::UnknownOption {
+                option: name.clone(),
+                object,
+                hint,
+            });
         }
     }
     match object {
@@ -51,10 +55,15 @@ fn validate(options: &Options, catalog: pg_sys::Oid) -> Result<(), Error> {
 fn unknown_option_hint(name: &str, object: &str, allowed: &[&str]) -> String {
     // A secret is worth its own words: options of a server can be read by everyone.
     if MAPPING.contains(&name) && object != "user mapping" {
-        return format!("Secrets belong into the user mapping: CREATE USER MAPPING … OPTIONS ({name} '…').");
+        return format!(
+            "Secrets belong into the user mapping: CREATE USER MAPPING … OPTIONS ({name} '…')."
+        );
     }
     let near = |candidate: &&&str| strsim::levenshtein(name, candidate) <= name.len() / 2 + 1;
-    let closest = allowed.iter().filter(near).min_by_key(|c| strsim::levenshtein(name, c));
+    let closest = allowed
+        .iter()
+        .filter(near)
+        .min_by_key(|c| strsim::levenshtein(name, c));
     match closest {
         Some(closest) => format!("Perhaps you meant the option \"{closest}\"."),
         None if allowed.is_empty() => "There are no valid options in this context.".to_owned(),
@@ -63,17 +72,23 @@ fn unknown_option_hint(name: &str, object: &str, allowed: &[&str]) -> String {
 }
 
 fn check_mapping(options: &Options) -> Result<(), Error> {
-    let empty = MAPPING.iter().find(|name| options.get(**name).is_some_and(String::is_empty));
+    let empty = MAPPING
+        .iter()
+        .find(|name| options.get(**name).is_some_and(String::is_empty));
     if let Some(option) = empty {
-        return Err(Error::BadOption { option, why: "it is empty".to_owned() });
+        return Err(Error::BadOption {
+            option,
+            why: "it is empty".to_owned(),
+        });
     }
     let missing = ["access_key_id", "secret_access_key"]
         .into_iter()
         .find(|name| !options.contains_key(*name));
     match missing {
-        Some(option) if !options.is_empty() => {
-            Err(Error::MissingOption { object: "user mapping".to_owned(), option })
-        }
+        Some(option) if !options.is_empty() => Err(Error::MissingOption {
+            object: "user mapping".to_owned(),
+            option,
+        }),
         _ => Ok(()),
     }
 }
@@ -85,21 +100,37 @@ fn check_mapping(options: &Options) -> Result<(), Error> {
 /// the errors of [`Location::parse`] and [`Endpoint::parse`].
 pub fn location(options: &Options) -> Result<Location, Error> {
     let option = |name: &str| options.get(name).map(String::as_str);
-    let url = option("url")
-        .ok_or_else(|| Error::MissingOption { object: "server".to_owned(), option: "url" })?;
+    let url = option("url").ok_or_else(|| Error::MissingOption {
+        object: "server".to_owned(),
+        option: "url",
+    })?;
     let allow_http = flag(options, "allow_http")?.unwrap_or(false);
-    let endpoint = option("endpoint").map(|e| Endpoint::parse(e, allow_http)).transpose()?;
+    let endpoint = option("endpoint")
+        .map(|e| Endpoint::parse(e, allow_http))
+        .transpose()?;
     // AWS wants the bucket in the host name; most other servers know it only in the path.
     let path_style = flag(options, "path_style")?.unwrap_or(endpoint.is_some());
-    Ok(Location::parse(url, option("region"), endpoint, path_style)?)
+    Ok(Location::parse(
+        url,
+        option("region"),
+        endpoint,
+        path_style,
+    )?)
 }
 
 fn flag(options: &Options, option: &'static str) -> Result<Option<bool>, Error> {
-    match options.get(option).map(|v| v.to_ascii_lowercase()).as_deref() {
+    match options
+        .get(option)
+        .map(|v| v.to_ascii_lowercase())
+        .as_deref()
+    {
         None => Ok(None),
         Some("true" | "on" | "yes" | "1") => Ok(Some(true)),
         Some("false" | "off" | "no" | "0") => Ok(Some(false)),
-        Some(_) => Err(Error::BadOption { option, why: "it is not true or false".to_owned() }),
+        Some(_) => Err(Error::BadOption {
+            option,
+            why: "it is not true or false".to_owned(),
+        }),
     }
 }
 

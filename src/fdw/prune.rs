@@ -42,7 +42,9 @@ impl MonthFilter {
                     usable = pg_sys::lappend(usable, condition.cast());
                 }
             }
-            Self { conditions: pg_sys::ExecInitQual(usable, &mut (*node).ss.ps) }
+            Self {
+                conditions: pg_sys::ExecInitQual(usable, &mut (*node).ss.ps),
+            }
         }
     }
 
@@ -90,9 +92,9 @@ fn path_value(source: &Source, period: BillingPeriod) -> Option<pg_sys::Datum> {
     const DAYS_TO_2000: i32 = 10_957;
     match source {
         Source::File(_) => None,
-        Source::BillingPeriod => {
-            Some(pg_sys::Datum::from(period.days_since_epoch() - DAYS_TO_2000))
-        }
+        Source::BillingPeriod => Some(pg_sys::Datum::from(
+            period.days_since_epoch() - DAYS_TO_2000,
+        )),
         Source::Year => period.year().to_string().into_datum(),
         Source::Month => period.month().to_string().into_datum(),
     }
@@ -129,7 +131,10 @@ unsafe fn looks_at_path_only(
 
 unsafe fn has_param(node: *mut pg_sys::Node) -> bool {
     #[pg_guard]
-    unsafe extern "C-unwind" fn walk(node: *mut pg_sys::Node, context: *mut std::ffi::c_void) -> bool {
+    unsafe extern "C-unwind" fn walk(
+        node: *mut pg_sys::Node,
+        context: *mut std::ffi::c_void,
+    ) -> bool {
         // SAFETY: Postgres's walker passes valid nodes, or NULL.
         unsafe {
             if node.is_null() {

@@ -1,6 +1,5 @@
 //! Execution: begin, iterate, rescan, end.
 
-
 use engine::{Bill, Delivery, Request, Scan};
 use pgrx::prelude::*;
 use pgrx::{PgMemoryContexts, pg_sys};
@@ -73,11 +72,17 @@ impl ScanState {
 
     /// The traffic of the running scan: requests and bytes.
     pub fn traffic(&self) -> Option<(u64, u64)> {
-        self.scan.as_ref().map(|s| (s.traffic().requests(), s.traffic().bytes()))
+        self.scan
+            .as_ref()
+            .map(|s| (s.traffic().requests(), s.traffic().bytes()))
     }
 
     unsafe fn start(&mut self, node: *mut pg_sys::ForeignScanState) -> Result<(), Error> {
-        let fields = self.needed.iter().map(|i| self.columns[*i].field()).collect();
+        let fields = self
+            .needed
+            .iter()
+            .map(|i| self.columns[*i].field())
+            .collect();
         // SAFETY: the caller passes the scan of this state.
         let resolved = unsafe { self.resolve(node) }?;
         let request = Request {
@@ -97,8 +102,12 @@ impl ScanState {
             unsafe { self.start(node) }?;
         }
         while self.next_row == self.rows.len() {
-            let Some(scan) = &mut self.scan else { return Ok(false) };
-            let Some(batch) = backend::next_batch(scan)? else { return Ok(false) };
+            let Some(scan) = &mut self.scan else {
+                return Ok(false);
+            };
+            let Some(batch) = backend::next_batch(scan)? else {
+                return Ok(false);
+            };
             // SAFETY: the context belongs to this state, and no row of the last batch is in use:
             // Postgres copies what it keeps of a row before it asks for the next one.
             unsafe {
@@ -220,12 +229,19 @@ pub unsafe extern "C-unwind" fn end_foreign_scan(node: *mut pg_sys::ForeignScanS
 
 unsafe fn needed_columns(attributes: *mut pg_sys::List, columns: &[Column]) -> Vec<usize> {
     // SAFETY: fdw_private is an integer list.
-    let length = if attributes.is_null() { 0 } else { unsafe { (*attributes).length } };
-    let wanted: Vec<i32> =
-        (0..length).map(|i| unsafe { pg_sys::list_nth_int(attributes, i) }).collect();
+    let length = if attributes.is_null() {
+        0
+    } else {
+        unsafe { (*attributes).length }
+    };
+    let wanted: Vec<i32> = (0..length)
+        .map(|i| unsafe { pg_sys::list_nth_int(attributes, i) })
+        .collect();
     let whole_row = wanted.contains(&0);
     let is_needed = |c: &Column| whole_row || wanted.contains(&i32::from(c.attnum));
-    (0..columns.len()).filter(|i| is_needed(&columns[*i])).collect()
+    (0..columns.len())
+        .filter(|i| is_needed(&columns[*i]))
+        .collect()
 }
 
 /// The role whose privileges count: the view's owner for a scan through a view, else the current
@@ -243,7 +259,11 @@ unsafe fn checked_user(node: *mut pg_sys::ForeignScanState) -> pg_sys::Oid {
         (*plan).checkAsUser
     };
     // SAFETY: reads a backend variable.
-    if checked == pg_sys::InvalidOid { unsafe { pg_sys::GetUserId() } } else { checked }
+    if checked == pg_sys::InvalidOid {
+        unsafe { pg_sys::GetUserId() }
+    } else {
+        checked
+    }
 }
 
 /// A context below the query's, reset for each batch.
@@ -264,6 +284,9 @@ pub unsafe fn batch_context(parent: pg_sys::MemoryContext) -> pg_sys::MemoryCont
 pub fn check_encoding() -> Result<(), Error> {
     // SAFETY: reads a backend variable.
     let encoding = unsafe { pg_sys::GetDatabaseEncoding() };
-    if encoding as u32 == pg_sys::pg_enc::PG_UTF8 as u32 { Ok(()) } else { Err(Error::Encoding) }
+    if encoding as u32 == pg_sys::pg_enc::PG_UTF8 as u32 {
+        Ok(())
+    } else {
+        Err(Error::Encoding)
+    }
 }
-

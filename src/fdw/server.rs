@@ -26,7 +26,10 @@ impl ForeignTable {
     pub fn of(relation: pg_sys::Oid) -> Result<Self, Error> {
         // SAFETY: both return NULL or a C string in the current memory context for any OID.
         let (name, kind) = unsafe {
-            (string(pg_sys::get_rel_name(relation)), pg_sys::get_rel_relkind(relation))
+            (
+                string(pg_sys::get_rel_name(relation)),
+                pg_sys::get_rel_relkind(relation),
+            )
         };
         if kind as u8 != pg_sys::RELKIND_FOREIGN_TABLE {
             return Err(Error::NotOurs { relation: name });
@@ -36,11 +39,16 @@ impl ForeignTable {
             let table = pg_sys::GetForeignTable(relation);
             ((*table).serverid, options::from_list((*table).options))
         };
-        check_wrapper(server).map_err(|_| Error::NotOurs { relation: name.clone() })?;
-        let prefix = options.get("prefix").cloned().ok_or_else(|| Error::MissingOption {
-            object: format!("foreign table \"{name}\""),
-            option: "prefix",
+        check_wrapper(server).map_err(|_| Error::NotOurs {
+            relation: name.clone(),
         })?;
+        let prefix = options
+            .get("prefix")
+            .cloned()
+            .ok_or_else(|| Error::MissingOption {
+                object: format!("foreign table \"{name}\""),
+                option: "prefix",
+            })?;
         Ok(Self { server, prefix })
     }
 
@@ -51,7 +59,9 @@ impl ForeignTable {
     pub fn bill(&self, user: pg_sys::Oid) -> Result<Bill, Error> {
         let store = open(self.server, user)?;
         let prefix = self.prefix.clone();
-        Ok(backend::run(async move { Bill::find(&store, &prefix).await })?)
+        Ok(backend::run(
+            async move { Bill::find(&store, &prefix).await },
+        )?)
     }
 }
 
@@ -60,7 +70,9 @@ impl ForeignTable {
 /// # Errors
 /// [`Error::NoServer`], and those of [`open`].
 pub fn open_server(name: &str) -> Result<Store, Error> {
-    let missing = || Error::NoServer { server: name.to_owned() };
+    let missing = || Error::NoServer {
+        server: name.to_owned(),
+    };
     let c_name = std::ffi::CString::new(name).map_err(|_| missing())?;
     // SAFETY: GetForeignServerByName with missing_ok returns NULL or a server.
     let server = unsafe {
@@ -88,7 +100,10 @@ pub fn open(server: pg_sys::Oid, user: pg_sys::Oid) -> Result<Store, Error> {
     // SAFETY: `server` is the OID of an existing foreign server.
     let (name, options) = unsafe {
         let server = pg_sys::GetForeignServer(server);
-        (string((*server).servername), options::from_list((*server).options))
+        (
+            string((*server).servername),
+            options::from_list((*server).options),
+        )
     };
     let location = options::location(&options)?;
     let credentials = match &location {
@@ -101,7 +116,11 @@ pub fn open(server: pg_sys::Oid, user: pg_sys::Oid) -> Result<Store, Error> {
             Some(credentials(server, user, &name)?)
         }
     };
-    Ok(Store::open(location, credentials.as_ref(), &gucs::network())?)
+    Ok(Store::open(
+        location,
+        credentials.as_ref(),
+        &gucs::network(),
+    )?)
 }
 
 fn credentials(
@@ -114,10 +133,16 @@ fn credentials(
         server: server_name.to_owned(),
     })?;
     let secret = |option: &'static str| {
-        mapping.get(option).map(Secret::new).ok_or_else(|| Error::MissingOption {
-            object: format!("user mapping for \"{}\" on server \"{server_name}\"", role_name(user)),
-            option,
-        })
+        mapping
+            .get(option)
+            .map(Secret::new)
+            .ok_or_else(|| Error::MissingOption {
+                object: format!(
+                    "user mapping for \"{}\" on server \"{server_name}\"",
+                    role_name(user)
+                ),
+                option,
+            })
     };
     Ok(Credentials {
         access_key_id: secret("access_key_id")?,
@@ -128,9 +153,15 @@ fn credentials(
 
 /// The options of the user's mapping, else of PUBLIC's.
 fn mapping_options(server: pg_sys::Oid, user: pg_sys::Oid) -> Option<Options> {
-    [user, pg_sys::InvalidOid].into_iter().find(|u| has_mapping(server, *u))?;
+    [user, pg_sys::InvalidOid]
+        .into_iter()
+        .find(|u| has_mapping(server, *u))?;
     // SAFETY: one of the two mappings GetUserMapping looks for exists, so it does not raise.
-    unsafe { Some(options::from_list((*pg_sys::GetUserMapping(user, server)).options)) }
+    unsafe {
+        Some(options::from_list(
+            (*pg_sys::GetUserMapping(user, server)).options,
+        ))
+    }
 }
 
 fn has_mapping(server: pg_sys::Oid, user: pg_sys::Oid) -> bool {
@@ -156,7 +187,11 @@ fn check_wrapper(server: pg_sys::Oid) -> Result<(), ()> {
         let wrapper = pg_sys::GetForeignDataWrapper((*server).fdwid);
         string(pg_sys::get_func_name((*wrapper).fdwhandler))
     };
-    if handler == "cur_fdw_handler" { Ok(()) } else { Err(()) }
+    if handler == "cur_fdw_handler" {
+        Ok(())
+    } else {
+        Err(())
+    }
 }
 
 fn check_usage(server: pg_sys::Oid, user: pg_sys::Oid, name: &str) -> Result<(), Error> {
@@ -166,24 +201,35 @@ fn check_usage(server: pg_sys::Oid, user: pg_sys::Oid, name: &str) -> Result<(),
         #[cfg(feature = "pg15")]
         let result = pg_sys::pg_foreign_server_aclcheck(server, user, mode);
         #[cfg(not(feature = "pg15"))]
-        let result =
-            pg_sys::object_aclcheck(pg_sys::ForeignServerRelationId, server, user, mode);
+        let result = pg_sys::object_aclcheck(pg_sys::ForeignServerRelationId, server, user, mode);
         result
     };
     if result == pg_sys::AclResult::ACLCHECK_OK {
         Ok(())
     } else {
-        Err(Error::NoServer { server: name.to_owned() })
+        Err(Error::NoServer {
+            server: name.to_owned(),
+        })
     }
 }
 
 /// A server names the host that requests are signed for and sent to, so an ordinary user could
 /// use it to reach hosts only the database server can reach.
 fn check_endpoint(location: &Location, user: pg_sys::Oid, server: &str) -> Result<(), Error> {
-    let Location::S3 { endpoint: Some(endpoint), .. } = location else { return Ok(()) };
+    let Location::S3 {
+        endpoint: Some(endpoint),
+        ..
+    } = location
+    else {
+        return Ok(());
+    };
     // SAFETY: a catalog lookup by OID.
     let trusted = unsafe { pg_sys::superuser_arg(user) };
-    if trusted || gucs::allowed_endpoints().iter().any(|pattern| endpoint.matches(pattern)) {
+    if trusted
+        || gucs::allowed_endpoints()
+            .iter()
+            .any(|pattern| endpoint.matches(pattern))
+    {
         return Ok(());
     }
     Err(Error::EndpointNotAllowed {
@@ -194,10 +240,15 @@ fn check_endpoint(location: &Location, user: pg_sys::Oid, server: &str) -> Resul
 
 fn check_server_files(user: pg_sys::Oid, server: &str) -> Result<(), Error> {
     // SAFETY: a catalog lookup by OID.
-    if unsafe { pg_sys::has_privs_of_role(user, pg_sys::Oid::from(pg_sys::ROLE_PG_READ_SERVER_FILES)) } {
+    if unsafe {
+        pg_sys::has_privs_of_role(user, pg_sys::Oid::from(pg_sys::ROLE_PG_READ_SERVER_FILES))
+    } {
         return Ok(());
     }
-    Err(Error::NoServerFiles { role: role_name(user), server: server.to_owned() })
+    Err(Error::NoServerFiles {
+        role: role_name(user),
+        server: server.to_owned(),
+    })
 }
 
 fn role_name(role: pg_sys::Oid) -> String {

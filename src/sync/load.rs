@@ -28,7 +28,10 @@ struct Loaded {
 
 /// `load_month(foreign_table, billing_period, target)`.
 #[pg_extern(sql = false)]
-#[allow(clippy::type_complexity, reason = "pgrx reads the columns from the type")]
+#[allow(
+    clippy::type_complexity,
+    reason = "pgrx reads the columns from the type"
+)]
 fn load_month(
     foreign_table: pg_sys::Oid,
     billing_period: Date,
@@ -78,11 +81,17 @@ fn load(
     let targets: Vec<Target> = columns.iter().map(|c| c.target.clone()).collect();
     let fields: Vec<Field> = columns.iter().map(Column::field).collect();
     let cost = columns.iter().position(|c| c.target.name == COST);
-    let request =
-        Request { fields, deliveries: vec![delivery.clone()], concurrency: gucs::threads() };
+    let request = Request {
+        fields,
+        deliveries: vec![delivery.clone()],
+        concurrency: gucs::threads(),
+    };
     let mut scan = Scan::start(backend::engine()?, store, request);
     let mut progress = Progress::start(target, delivery.bytes());
-    let mut loaded = Loaded { rows: 0, unblended: ExactSum::default() };
+    let mut loaded = Loaded {
+        rows: 0,
+        unblended: ExactSum::default(),
+    };
     let mut rows = Rows::default();
     while let Some(batch) = backend::next_batch(&mut scan)? {
         add_costs(&mut loaded.unblended, &batch, cost);
@@ -220,7 +229,10 @@ unsafe fn check_target(relation: pg_sys::Relation) -> Result<(), Error> {
         let class = &*(*relation).rd_rel;
         let name = std::ffi::CStr::from_ptr(class.relname.data.as_ptr()).to_string_lossy();
         let refuse = |why: &str| {
-            Err(Error::Target { relation: name.clone().into_owned(), why: why.to_owned() })
+            Err(Error::Target {
+                relation: name.clone().into_owned(),
+                why: why.to_owned(),
+            })
         };
         if class.relkind as u8 != pg_sys::RELKIND_RELATION {
             return refuse("it is not a plain table");
@@ -237,7 +249,9 @@ unsafe fn check_target(relation: pg_sys::Relation) -> Result<(), Error> {
         if pg_sys::pg_class_aclcheck((*relation).rd_id, user, mode)
             != pg_sys::AclResult::ACLCHECK_OK
         {
-            return Err(Error::Permission { relation: name.into_owned() });
+            return Err(Error::Permission {
+                relation: name.into_owned(),
+            });
         }
         Ok(())
     }
@@ -249,9 +263,7 @@ fn positions(relation: pg_sys::Relation, columns: &[Column]) -> Result<Vec<usize
     let position = |column: &Column| {
         let same = |c: &&Column| c.target.name == column.target.name;
         match of_table.iter().find(same) {
-            Some(found) if found.target.kind == column.target.kind => {
-                Ok(found.attnum as usize - 1)
-            }
+            Some(found) if found.target.kind == column.target.kind => Ok(found.attnum as usize - 1),
             found => Err(Error::Target {
                 relation: relation_name(relation),
                 why: match found {

@@ -20,7 +20,12 @@ fn cost_test(
     server: String,
 ) -> TableIterator<
     'static,
-    (name!(check, &'static str), name!(ok, bool), name!(detail, String), name!(hint, Option<String>)),
+    (
+        name!(check, &'static str),
+        name!(ok, bool),
+        name!(detail, String),
+        name!(hint, Option<String>),
+    ),
 > {
     TableIterator::new(checks(&server))
 }
@@ -49,12 +54,23 @@ fn checks(server: &str) -> Vec<Check> {
     };
     let readable = found.exports.iter().filter(|e| e.format.is_readable());
     let newest = readable.max_by_key(|e| e.months.keys().next_back().copied());
-    check("list", Ok(format!("{} exports, {} other objects", found.exports.len(), found.ignored)));
+    check(
+        "list",
+        Ok(format!(
+            "{} exports, {} other objects",
+            found.exports.len(),
+            found.ignored
+        )),
+    );
     let Some(newest) = newest else {
-        check("manifest", Err(billing::Error::NoExport {
-            prefix: String::new(),
-            found: found.exports.iter().map(|e| e.root.clone()).collect(),
-        }.into()));
+        check(
+            "manifest",
+            Err(billing::Error::NoExport {
+                prefix: String::new(),
+                found: found.exports.iter().map(|e| e.root.clone()).collect(),
+            }
+            .into()),
+        );
         return done;
     };
     let bill = find(&store, &newest.root);
@@ -70,22 +86,36 @@ fn checks(server: &str) -> Vec<Check> {
             return done;
         }
     };
-    check("manifest", Ok(format!(
-        "{}: newest month {} with {} files, {} bytes, {}",
-        newest.root,
-        delivery.period,
-        delivery.files.len(),
-        delivery.bytes(),
-        delivery.manifest_id.as_ref().map_or("no manifest".to_owned(), |id| format!("manifest {id}")),
-    )));
+    check(
+        "manifest",
+        Ok(format!(
+            "{}: newest month {} with {} files, {} bytes, {}",
+            newest.root,
+            delivery.period,
+            delivery.files.len(),
+            delivery.bytes(),
+            delivery
+                .manifest_id
+                .as_ref()
+                .map_or("no manifest".to_owned(), |id| format!("manifest {id}")),
+        )),
+    );
     let columns = backend::run(async move { bill.columns(&delivery).await });
-    check("footer", columns.map(|c| format!("{} columns", c.len())).map_err(Error::from));
+    check(
+        "footer",
+        columns
+            .map(|c| format!("{} columns", c.len()))
+            .map_err(Error::from),
+    );
     done
 }
 
 /// `cost_discover(server, under)`.
 #[pg_extern(sql = false)]
-#[allow(clippy::type_complexity, reason = "pgrx reads the columns from the type")]
+#[allow(
+    clippy::type_complexity,
+    reason = "pgrx reads the columns from the type"
+)]
 fn cost_discover(
     server: String,
     under: String,
@@ -144,7 +174,10 @@ struct PlannedMonth {
 
 /// `export_months(regclass, known)`.
 #[pg_extern(sql = false)]
-#[allow(clippy::type_complexity, reason = "pgrx reads the columns from the type")]
+#[allow(
+    clippy::type_complexity,
+    reason = "pgrx reads the columns from the type"
+)]
 fn export_months(
     foreign_table: pg_sys::Oid,
     known: Vec<String>,
@@ -208,7 +241,11 @@ fn new_columns(
     billing_period: Date,
 ) -> TableIterator<
     'static,
-    (name!(column_name, String), name!(file_column, String), name!(data_type, String)),
+    (
+        name!(column_name, String),
+        name!(file_column, String),
+        name!(data_type, String),
+    ),
 > {
     let bill = bill_of(foreign_table).or_raise();
     let root = bill.export().root.clone();
@@ -223,7 +260,9 @@ fn new_columns(
 
 fn find(store: &Store, prefix: &str) -> Result<Bill, Error> {
     let (store, prefix) = (store.clone(), prefix.to_owned());
-    Ok(backend::run(async move { Bill::find(&store, &prefix).await })?)
+    Ok(backend::run(
+        async move { Bill::find(&store, &prefix).await },
+    )?)
 }
 
 /// The export of a foreign table, read as the current user.

@@ -20,7 +20,14 @@ fn qualified_name(relation: pg_sys::Oid) -> String {
     let (schema, name) = unsafe {
         let schema = pg_sys::get_namespace_name(pg_sys::get_rel_namespace(relation));
         let name = pg_sys::get_rel_name(relation);
-        (std::ffi::CStr::from_ptr(schema), std::ffi::CStr::from_ptr(name))
+        (
+            std::ffi::CStr::from_ptr(schema),
+            std::ffi::CStr::from_ptr(name),
+        )
     };
-    format!("{}.{}", quote(&schema.to_string_lossy()), quote(&name.to_string_lossy()))
+    format!(
+        "{}.{}",
+        quote(&schema.to_string_lossy()),
+        quote(&name.to_string_lossy())
+    )
 }

@@ -20,7 +20,9 @@ const CONCURRENT_FOOTERS: usize = 8;
 /// # Errors
 /// The store's errors.
 pub async fn discover(store: &Store, folder: &str) -> Result<Discovery> {
-    Ok(billing::discover(store.list(billing::listing_folder(folder)).await?))
+    Ok(billing::discover(
+        store.list(billing::listing_folder(folder)).await?,
+    ))
 }
 
 /// An export as one listing shows it.
@@ -65,7 +67,11 @@ impl Bill {
             });
         }
         let listed = objects.into_iter().map(|o| (o.key.clone(), o)).collect();
-        Ok(Self { store: store.clone(), export, listed })
+        Ok(Self {
+            store: store.clone(),
+            export,
+            listed,
+        })
     }
 
     /// The store the export lies in.
@@ -108,11 +114,18 @@ impl Bill {
     pub async fn delivery(&self, period: BillingPeriod) -> Result<Delivery> {
         let month = self.month(period)?;
         let Some(object) = &month.manifest else {
-            return Ok(Delivery { period, manifest_id: None, files: month.data.clone() });
+            return Ok(Delivery {
+                period,
+                manifest_id: None,
+                files: month.data.clone(),
+            });
         };
         let bytes = self.store.read_small(object, MANIFEST_LIMIT).await?;
         let manifest = Manifest::parse(&object.key, &bytes)?;
-        let files = manifest.files.iter().map(|key| self.listed_file(&object.key, key));
+        let files = manifest
+            .files
+            .iter()
+            .map(|key| self.listed_file(&object.key, key));
         Ok(Delivery {
             period,
             files: files.collect::<Result<_>>()?,
@@ -134,8 +147,10 @@ impl Bill {
             }
         });
         let reads: Vec<_> = reads.collect();
-        let footers: Vec<_> =
-            futures::stream::iter(reads).buffered(CONCURRENT_FOOTERS).try_collect().await?;
+        let footers: Vec<_> = futures::stream::iter(reads)
+            .buffered(CONCURRENT_FOOTERS)
+            .try_collect()
+            .await?;
         let mut columns: Vec<Column> = Vec::new();
         let mut positions: HashMap<String, usize> = HashMap::new();
         for (file, footer) in footers {
@@ -165,18 +180,27 @@ impl Bill {
     }
 
     fn month(&self, period: BillingPeriod) -> Result<&billing::Month> {
-        self.export.months.get(&period).ok_or_else(|| self.no_month(&period.to_string()))
+        self.export
+            .months
+            .get(&period)
+            .ok_or_else(|| self.no_month(&period.to_string()))
     }
 
     fn no_month(&self, period: &str) -> Error {
-        Error::NoMonth { export: self.export.root.clone(), period: period.to_owned() }
+        Error::NoMonth {
+            export: self.export.root.clone(),
+            period: period.to_owned(),
+        }
     }
 
     fn listed_file(&self, manifest: &str, key: &str) -> Result<Object> {
-        self.listed.get(key).cloned().ok_or_else(|| Error::MissingFile {
-            manifest: self.store.object_name(manifest),
-            file: self.store.object_name(key),
-        })
+        self.listed
+            .get(key)
+            .cloned()
+            .ok_or_else(|| Error::MissingFile {
+                manifest: self.store.object_name(manifest),
+                file: self.store.object_name(key),
+            })
     }
 }
 

@@ -121,26 +121,43 @@ impl Error {
         }
         let file = store.object_name(key);
         match error.find_root() {
-            DataFusionError::ResourcesExhausted(why) => {
-                Self::OutOfMemory { file, why: why.clone() }
-            }
+            DataFusionError::ResourcesExhausted(why) => Self::OutOfMemory {
+                file,
+                why: why.clone(),
+            },
             root => match cause::<Self>(error) {
-                Some(Self::TypeMismatch { column, found, wanted, .. }) => Self::TypeMismatch {
+                Some(Self::TypeMismatch {
+                    column,
+                    found,
+                    wanted,
+                    ..
+                }) => Self::TypeMismatch {
                     column: column.clone(),
                     file,
                     found: found.clone(),
                     wanted: wanted.clone(),
                 },
-                _ => Self::BadFile { file, why: first_line(root) },
+                _ => Self::BadFile {
+                    file,
+                    why: first_line(root),
+                },
             },
         }
     }
 }
 
 fn cause<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
-    std::iter::successors(Some(error), |e: &&'a (dyn StdError + 'static)| (*e).source()).find_map(|e| e.downcast_ref::<T>())
+    std::iter::successors(Some(error), |e: &&'a (dyn StdError + 'static)| {
+        (*e).source()
+    })
+    .find_map(|e| e.downcast_ref::<T>())
 }
 
 fn first_line(error: &dyn std::fmt::Display) -> String {
-    error.to_string().lines().next().unwrap_or_default().to_owned()
+    error
+        .to_string()
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .to_owned()
 }

@@ -46,11 +46,16 @@ pub(crate) async fn read(store: &Store, object: &Object) -> Result<Footer> {
         let schema = parquet_to_arrow_schema(file.schema_descr(), file.key_value_metadata())?;
         Ok((schema, file.num_rows()))
     };
-    let (schema, rows) = read.await.map_err(|e| Error::reading(&e, store, &object.key))?;
+    let (schema, rows) = read
+        .await
+        .map_err(|e| Error::reading(&e, store, &object.key))?;
     let columns = schema.fields().iter();
     Ok(Footer {
         columns: columns
-            .map(|f| Column { name: f.name().clone(), data_type: f.data_type().clone() })
+            .map(|f| Column {
+                name: f.name().clone(),
+                data_type: f.data_type().clone(),
+            })
             .collect(),
         rows: rows.max(0) as u64,
     })

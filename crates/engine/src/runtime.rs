@@ -47,7 +47,10 @@ impl Engine {
             .with_memory_pool(Arc::new(GreedyMemoryPool::new(memory_limit)))
             .build_arc()
             .map_err(|e| failed(e.to_string()))?;
-        Ok(Self { runtime, environment })
+        Ok(Self {
+            runtime,
+            environment,
+        })
     }
 
     /// Runs `work` on the engine's threads and waits for it as [`Engine::wait`] does.
@@ -61,7 +64,9 @@ impl Engine {
     ) -> Result<T> {
         match Self::wait(self.spawn(work), on_tick) {
             Ok(result) => result,
-            Err(panic) => Err(Error::Threads { why: panic.to_string() }),
+            Err(panic) => Err(Error::Threads {
+                why: panic.to_string(),
+            }),
         }
     }
 
@@ -162,7 +167,10 @@ mod tests {
         assert!(cancelled.is_err());
         assert!(started.elapsed() < Duration::from_secs(1));
         while !dropped.load(Ordering::SeqCst) {
-            assert!(started.elapsed() < Duration::from_secs(5), "the work goes on");
+            assert!(
+                started.elapsed() < Duration::from_secs(5),
+                "the work goes on"
+            );
             std::thread::yield_now();
         }
     }

@@ -89,7 +89,11 @@ impl Scan {
             traffic: traffic.clone(),
             sender,
         };
-        Self { batches, traffic, _reader: engine.spawn(reader.read_all(request)) }
+        Self {
+            batches,
+            traffic,
+            _reader: engine.spawn(reader.read_all(request)),
+        }
     }
 
     /// The next batch, or `None` after the last. Waits as [`Engine::wait`] does.
@@ -134,7 +138,9 @@ impl Reader {
             let failed = match done {
                 Ok(Ok(())) => continue,
                 Ok(Err(error)) => error,
-                Err(panic) => Error::Threads { why: panic.to_string() },
+                Err(panic) => Error::Threads {
+                    why: panic.to_string(),
+                },
             };
             // Nobody listens any more when sending fails, and then nobody needs the error.
             let _ = self.sender.send(Err(failed)).await;
@@ -162,14 +168,15 @@ impl Reader {
         let source = ParquetSource::new(self.schema.clone())
             .with_metadata_size_hint(FOOTER_READ)
             .with_parquet_file_reader_factory(Arc::new(factory));
-        let part = PartitionedFile::new_from_meta(self.store.meta(file)?)
-            .with_partition_values(values);
-        let config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(source))
-            .with_file_group(FileGroup::new(vec![part]))
-            .with_expr_adapter(Some(Arc::new(OnlyWidening)))
-            .with_projection_indices(Some(self.projection.clone()))
-            .map_err(|e| Error::reading(&e, &self.store, &file.key))?
-            .build();
+        let part =
+            PartitionedFile::new_from_meta(self.store.meta(file)?).with_partition_values(values);
+        let config =
+            FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(source))
+                .with_file_group(FileGroup::new(vec![part]))
+                .with_expr_adapter(Some(Arc::new(OnlyWidening)))
+                .with_projection_indices(Some(self.projection.clone()))
+                .map_err(|e| Error::reading(&e, &self.store, &file.key))?
+                .build();
         Ok(DataSourceExec::from_data_source(config))
     }
 }
@@ -198,13 +205,21 @@ fn table_schema(fields: &[Field]) -> TableSchema {
 
 /// For each requested field its index in [`table_schema`].
 fn projection(fields: &[Field]) -> Vec<usize> {
-    let file_fields = fields.iter().filter(|f| matches!(f.source, Source::File(_))).count();
+    let file_fields = fields
+        .iter()
+        .filter(|f| matches!(f.source, Source::File(_)))
+        .count();
     let mut next_file_field = 0..file_fields;
     fields
         .iter()
-        .map(|field| match PATH_COLUMNS.iter().position(|(source, ..)| *source == field.source) {
-            Some(path_column) => file_fields + path_column,
-            None => next_file_field.next().unwrap_or_default(),
+        .map(|field| {
+            match PATH_COLUMNS
+                .iter()
+                .position(|(source, ..)| *source == field.source)
+            {
+                Some(path_column) => file_fields + path_column,
+                None => next_file_field.next().unwrap_or_default(),
+            }
         })
         .collect()
 }
@@ -230,7 +245,9 @@ impl PhysicalExprAdapterFactory for OnlyWidening {
         found: SchemaRef,
     ) -> datafusion::common::Result<Arc<dyn PhysicalExprAdapter>> {
         for wanted in wanted.fields() {
-            let Ok(found) = found.field_with_name(wanted.name()) else { continue };
+            let Ok(found) = found.field_with_name(wanted.name()) else {
+                continue;
+            };
             if !is_widening(found.data_type(), wanted.data_type()) {
                 return Err(DataFusionError::External(Box::new(Error::TypeMismatch {
                     column: wanted.name().clone(),

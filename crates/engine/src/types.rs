@@ -21,9 +21,10 @@ pub fn sql_type(file: &DataType) -> Option<String> {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "text".to_owned(),
         DataType::Dictionary(_, value) => return sql_type(value),
         DataType::Date32 => "date".to_owned(),
-        DataType::Timestamp(TimeUnit::Second | TimeUnit::Millisecond | TimeUnit::Microsecond, _) => {
-            "timestamp".to_owned()
-        }
+        DataType::Timestamp(
+            TimeUnit::Second | TimeUnit::Millisecond | TimeUnit::Microsecond,
+            _,
+        ) => "timestamp".to_owned(),
         _ => return None,
     })
 }
@@ -63,7 +64,10 @@ mod tests {
             (T::Float64, T::Int64),
             (T::Float64, T::Float32),
             (T::Utf8, T::Float64),
-            (T::Timestamp(TimeUnit::Nanosecond, None), T::Timestamp(TimeUnit::Microsecond, None)),
+            (
+                T::Timestamp(TimeUnit::Nanosecond, None),
+                T::Timestamp(TimeUnit::Microsecond, None),
+            ),
             (T::Boolean, T::Int32),
         ] {
             assert!(!is_widening(&file, &wanted), "{file} was read as {wanted}");

@@ -143,58 +143,92 @@ impl Error {
         let text = deepest_text(error);
         let code = error_code(&text);
         match error {
-            E::NotFound { .. } if code == "NoSuchBucket" => {
-                Self::NoBucket { bucket: bucket.to_owned() }
-            }
+            E::NotFound { .. } if code == "NoSuchBucket" => Self::NoBucket {
+                bucket: bucket.to_owned(),
+            },
             E::NotFound { .. } => Self::NotFound { object },
             E::Precondition { .. } => Self::Changed { object },
             E::PermissionDenied { .. } | E::Unauthenticated { .. } => Self::Denied {
                 object,
-                code: if code.is_empty() { "AccessDenied".to_owned() } else { code },
+                code: if code.is_empty() {
+                    "AccessDenied".to_owned()
+                } else {
+                    code
+                },
             },
-            E::InvalidPath { source } => Self::BadKey { key: object, why: source.to_string() },
+            E::InvalidPath { source } => Self::BadKey {
+                key: object,
+                why: source.to_string(),
+            },
             other => Self::of_generic(other, object, code, &text),
         }
     }
 
     fn of_generic(error: &object_store::Error, object: String, code: String, text: &str) -> Self {
-        if matches!(code.as_str(), "PermanentRedirect" | "AuthorizationHeaderMalformed")
-            || text.contains("LOCATION")
+        if matches!(
+            code.as_str(),
+            "PermanentRedirect" | "AuthorizationHeaderMalformed"
+        ) || text.contains("LOCATION")
         {
             return Self::WrongRegion { object, code };
         }
         match http_kind(error) {
             Some(HttpErrorKind::Timeout) => Self::TimedOut { object },
-            Some(HttpErrorKind::Connect) => Self::Unreachable { object, why: last_cause(error) },
+            Some(HttpErrorKind::Connect) => Self::Unreachable {
+                object,
+                why: last_cause(error),
+            },
             _ if !code.is_empty() => Self::Other { object, why: code },
-            _ => Self::Other { object, why: last_cause(error) },
+            _ => Self::Other {
+                object,
+                why: last_cause(error),
+            },
         }
     }
 }
 
-fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |e: &&'a (dyn StdError + 'static)| (*e).source())
+fn chain<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |e: &&'a (dyn StdError + 'static)| {
+        (*e).source()
+    })
 }
 
 fn http_kind(error: &object_store::Error) -> Option<HttpErrorKind> {
-    chain(error).find_map(|e| e.downcast_ref::<HttpError>()).map(HttpError::kind)
+    chain(error)
+        .find_map(|e| e.downcast_ref::<HttpError>())
+        .map(HttpError::kind)
 }
 
 fn deepest_text(error: &object_store::Error) -> String {
-    chain(error).map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    chain(error)
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// The innermost cause, which for network errors names the fact ("Connection refused") and never
 /// the request.
 fn last_cause(error: &object_store::Error) -> String {
-    chain(error).last().map(ToString::to_string).unwrap_or_default()
+    chain(error)
+        .last()
+        .map(ToString::to_string)
+        .unwrap_or_default()
 }
 
 /// `<Code>…</Code>` of an S3 error document (Amazon S3 API reference, "Error responses").
 fn error_code(text: &str) -> String {
-    let code = text.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>"));
-    code.map(|(code, _)| code.chars().filter(char::is_ascii_alphanumeric).take(64).collect())
-        .unwrap_or_default()
+    let code = text
+        .split_once("<Code>")
+        .and_then(|(_, rest)| rest.split_once("</Code>"));
+    code.map(|(code, _)| {
+        code.chars()
+            .filter(char::is_ascii_alphanumeric)
+            .take(64)
+            .collect()
+    })
+    .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -203,10 +237,20 @@ mod tests {
 
     #[test]
     fn only_the_code_of_an_error_document_is_kept() {
-        let body = "<Error><Code>InvalidAccessKeyId</Code><AWSAccessKeyId>AKIA1</AWSAccessKeyId></Error>";
-        let source = object_store::Error::PermissionDenied { path: "k".into(), source: body.into() };
+        let body =
+            "<Error><Code>InvalidAccessKeyId</Code><AWSAccessKeyId>AKIA1</AWSAccessKeyId></Error>";
+        let source = object_store::Error::PermissionDenied {
+            path: "k".into(),
+            source: body.into(),
+        };
         let error = Error::of(&source, "s3://b", "s3://b/k".into());
-        assert_eq!(error, Error::Denied { object: "s3://b/k".into(), code: "InvalidAccessKeyId".into() });
+        assert_eq!(
+            error,
+            Error::Denied {
+                object: "s3://b/k".into(),
+                code: "InvalidAccessKeyId".into()
+            }
+        );
         assert!(!error.to_string().contains("AKIA1"));
     }
 }

@@ -40,21 +40,33 @@ impl Location {
         endpoint: Option<Endpoint>,
         path_style: bool,
     ) -> Result<Self> {
-        let bad = |why| Error::BadUrl { url: url.to_owned(), why };
+        let bad = |why| Error::BadUrl {
+            url: url.to_owned(),
+            why,
+        };
         let parsed = Url::parse(url).map_err(|_| bad("it is not a URL"))?;
         match parsed.scheme() {
             "s3" => {
                 let bucket = parsed.host_str().filter(|host| !host.is_empty());
                 let bucket = bucket.ok_or_else(|| bad("it names no bucket"))?.to_owned();
                 if !matches!(parsed.path(), "" | "/") {
-                    return Err(bad("a folder belongs into the prefix, not behind the bucket"));
+                    return Err(bad(
+                        "a folder belongs into the prefix, not behind the bucket",
+                    ));
                 }
                 let region = region.unwrap_or("us-east-1").to_owned();
-                Ok(Self::S3 { bucket, region, endpoint, path_style })
+                Ok(Self::S3 {
+                    bucket,
+                    region,
+                    endpoint,
+                    path_style,
+                })
             }
             "file" => match parsed.to_file_path() {
                 Ok(directory) => Ok(Self::File { directory }),
-                Err(()) => Err(bad("file:// needs an absolute directory, as in file:///srv/bills")),
+                Err(()) => Err(bad(
+                    "file:// needs an absolute directory, as in file:///srv/bills",
+                )),
             },
             _ => Err(bad("only s3:// and file:// are supported")),
         }
@@ -81,7 +93,10 @@ impl Endpoint {
     /// http without `allow_http`, or is a link-local address: those serve a cloud machine's own
     /// credentials (169.254.169.254), and no bill lies there.
     pub fn parse(endpoint: &str, allow_http: bool) -> Result<Self> {
-        let bad = |why| Error::BadEndpoint { endpoint: endpoint.to_owned(), why };
+        let bad = |why| Error::BadEndpoint {
+            endpoint: endpoint.to_owned(),
+            why,
+        };
         let url = Url::parse(endpoint).map_err(|_| bad("it is not a URL"))?;
         match url.scheme() {
             "https" => {}
@@ -133,7 +148,10 @@ impl Endpoint {
         if pattern.contains("://") {
             glob(pattern.as_bytes(), self.as_str().as_bytes())
         } else {
-            glob(format!("https://{pattern}").as_bytes(), self.as_str().as_bytes())
+            glob(
+                format!("https://{pattern}").as_bytes(),
+                self.as_str().as_bytes(),
+            )
         }
     }
 }
@@ -150,7 +168,11 @@ fn glob(pattern: &[u8], text: &[u8]) -> bool {
 
 fn is_link_local(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
-    match host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
+    match host
+        .trim_start_matches('[')
+        .trim_end_matches(']')
+        .parse::<IpAddr>()
+    {
         Ok(address) => is_link_local_address(address),
         Err(_) => false,
     }
@@ -177,13 +199,26 @@ mod tests {
     #[test]
     fn a_bucket_and_a_directory_are_told_apart() {
         assert_eq!(location("s3://bills").unwrap().display_name(), "s3://bills");
-        assert_eq!(location("s3://bills/").unwrap().display_name(), "s3://bills");
-        assert_eq!(location("file:///srv/bills").unwrap().display_name(), "file:///srv/bills");
+        assert_eq!(
+            location("s3://bills/").unwrap().display_name(),
+            "s3://bills"
+        );
+        assert_eq!(
+            location("file:///srv/bills").unwrap().display_name(),
+            "file:///srv/bills"
+        );
     }
 
     #[test]
     fn urls_that_would_be_misread_are_refused() {
-        for url in ["s3://", "s3://b/folder", "bills", "http://b", "file://relative/x", "gs://b"] {
+        for url in [
+            "s3://",
+            "s3://b/folder",
+            "bills",
+            "http://b",
+            "file://relative/x",
+            "gs://b",
+        ] {
             assert!(location(url).is_err(), "{url} was accepted");
         }
     }

@@ -38,7 +38,8 @@ impl Traffic {
 
     fn count(&self, range: &Range<u64>) {
         self.requests.fetch_add(1, Ordering::Relaxed);
-        self.bytes.fetch_add(range.end - range.start, Ordering::Relaxed);
+        self.bytes
+            .fetch_add(range.end - range.start, Ordering::Relaxed);
     }
 }
 
@@ -57,7 +58,11 @@ impl Pinned {
         etags: HashMap<Path, Option<String>>,
         traffic: Arc<Traffic>,
     ) -> Self {
-        Self { inner, etags, traffic }
+        Self {
+            inner,
+            etags,
+            traffic,
+        }
     }
 
     fn refuse<T>(operation: &str) -> Result<T> {
@@ -123,7 +128,10 @@ impl ObjectStore for Pinned {
         object_store::coalesce_ranges(
             ranges,
             |range| async move {
-                let options = GetOptions { range: Some(range.into()), ..Default::default() };
+                let options = GetOptions {
+                    range: Some(range.into()),
+                    ..Default::default()
+                };
                 self.get_opts(location, options).await?.bytes().await
             },
             object_store::OBJECT_STORE_COALESCE_DEFAULT,

@@ -36,7 +36,9 @@ impl Store {
         let inner: Arc<dyn ObjectStore> = match &location {
             Location::S3 { .. } => Arc::new(s3(&location, credentials, network).map_err(failed)?),
             Location::File { directory } if !directory.is_dir() => {
-                return Err(Error::NoBucket { bucket: location.display_name() });
+                return Err(Error::NoBucket {
+                    bucket: location.display_name(),
+                });
             }
             Location::File { directory } => {
                 Arc::new(LocalFileSystem::new_with_prefix(directory).map_err(failed)?)
@@ -57,7 +59,12 @@ impl Store {
     pub async fn list(&self, folder: &str) -> Result<Vec<Object>> {
         self.refuse_link_local().await?;
         let prefix = self.path(folder)?;
-        let listed = self.inner.list(Some(&prefix)).map_ok(object).try_collect().await;
+        let listed = self
+            .inner
+            .list(Some(&prefix))
+            .map_ok(object)
+            .try_collect()
+            .await;
         listed.map_err(|e| Error::of(&e, &self.name(), self.object_name(folder)))
     }
 
@@ -68,7 +75,11 @@ impl Store {
     pub async fn read_small(&self, object: &Object, limit: u64) -> Result<Bytes> {
         let name = self.object_name(&object.key);
         if object.size > limit {
-            return Err(Error::TooLarge { object: name, size: object.size, limit });
+            return Err(Error::TooLarge {
+                object: name,
+                size: object.size,
+                limit,
+            });
         }
         let pinned = self.pinned([object], Arc::default())?;
         let path = self.path(&object.key)?;
@@ -85,8 +96,14 @@ impl Store {
         objects: impl IntoIterator<Item = &'a Object>,
         traffic: Arc<Traffic>,
     ) -> Result<Pinned> {
-        let etags = objects.into_iter().map(|o| Ok((self.path(&o.key)?, o.etag.clone())));
-        Ok(Pinned::new(self.inner.clone(), etags.collect::<Result<HashMap<_, _>>>()?, traffic))
+        let etags = objects
+            .into_iter()
+            .map(|o| Ok((self.path(&o.key)?, o.etag.clone())));
+        Ok(Pinned::new(
+            self.inner.clone(),
+            etags.collect::<Result<HashMap<_, _>>>()?,
+            traffic,
+        ))
     }
 
     /// The client library's description of a listed object.
@@ -97,7 +114,9 @@ impl Store {
         Ok(ObjectMeta {
             location: self.path(&object.key)?,
             last_modified: std::time::UNIX_EPOCH
-                .checked_add(std::time::Duration::from_millis(object.modified_ms.max(0) as u64))
+                .checked_add(std::time::Duration::from_millis(
+                    object.modified_ms.max(0) as u64
+                ))
                 .unwrap_or(std::time::UNIX_EPOCH)
                 .into(),
             size: object.size,
@@ -113,7 +132,9 @@ impl Store {
 
     /// `s3://bucket/key`
     pub fn object_name(&self, key: &str) -> String {
-        format!("{}/{key}", self.name()).trim_end_matches('/').to_owned()
+        format!("{}/{key}", self.name())
+            .trim_end_matches('/')
+            .to_owned()
     }
 
     fn path(&self, key: &str) -> Result<Path> {
@@ -126,13 +147,23 @@ impl Store {
     /// A host name may resolve to a cloud machine's metadata service although it does not look
     /// like it, so the check is repeated on what the name resolves to.
     async fn refuse_link_local(&self) -> Result<()> {
-        let Location::S3 { endpoint: Some(endpoint), .. } = &self.location else { return Ok(()) };
-        let Some((host, port)) = endpoint.host_and_port() else { return Ok(()) };
+        let Location::S3 {
+            endpoint: Some(endpoint),
+            ..
+        } = &self.location
+        else {
+            return Ok(());
+        };
+        let Some((host, port)) = endpoint.host_and_port() else {
+            return Ok(());
+        };
         let unreachable = |e: std::io::Error| Error::Unreachable {
             object: endpoint.as_str().to_owned(),
             why: e.to_string(),
         };
-        let mut addresses = tokio::net::lookup_host((host, port)).await.map_err(unreachable)?;
+        let mut addresses = tokio::net::lookup_host((host, port))
+            .await
+            .map_err(unreachable)?;
         if addresses.any(|address| is_link_local_address(address.ip())) {
             return Err(Error::BadEndpoint {
                 endpoint: endpoint.as_str().to_owned(),
@@ -148,13 +179,21 @@ fn s3(
     credentials: Option<&Credentials>,
     network: &Network,
 ) -> object_store::Result<object_store::aws::AmazonS3> {
-    let Location::S3 { bucket, region, endpoint, path_style } = location else {
+    let Location::S3 {
+        bucket,
+        region,
+        endpoint,
+        path_style,
+    } = location
+    else {
         return Err(object_store::Error::NotImplemented {
             operation: "s3".to_owned(),
             implementer: location.display_name(),
         });
     };
-    let allow_http = endpoint.as_ref().is_some_and(|e| e.as_str().starts_with("http://"));
+    let allow_http = endpoint
+        .as_ref()
+        .is_some_and(|e| e.as_str().starts_with("http://"));
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(bucket)
         .with_region(region)
@@ -194,7 +233,9 @@ mod tests {
     use super::*;
 
     fn directory_store(directory: &std::path::Path) -> Store {
-        let location = Location::File { directory: directory.to_owned() };
+        let location = Location::File {
+            directory: directory.to_owned(),
+        };
         Store::open(location, None, &Network::default()).unwrap()
     }
 
@@ -221,7 +262,10 @@ mod tests {
         let traffic = Arc::new(Traffic::default());
         let pinned = store.pinned([&listed[0]], traffic.clone()).unwrap();
 
-        assert_eq!(pinned.get_range(&Path::from("data"), 2..5).await.unwrap(), "234");
+        assert_eq!(
+            pinned.get_range(&Path::from("data"), 2..5).await.unwrap(),
+            "234"
+        );
         assert!(pinned.get(&Path::from("surplus")).await.is_err());
         assert_eq!((traffic.requests(), traffic.bytes()), (1, 3));
     }
@@ -233,13 +277,21 @@ mod tests {
         let store = directory_store(directory.path());
         let listed = store.list("").await.unwrap();
         let error = store.read_small(&listed[0], 100).await.unwrap_err();
-        assert!(matches!(error, Error::TooLarge { size: 101, .. }), "{error}");
+        assert!(
+            matches!(error, Error::TooLarge { size: 101, .. }),
+            "{error}"
+        );
     }
 
     #[test]
     fn a_missing_directory_is_named() {
-        let location = Location::File { directory: "/nonexistent/bills".into() };
+        let location = Location::File {
+            directory: "/nonexistent/bills".into(),
+        };
         let error = Store::open(location, None, &Network::default()).unwrap_err();
-        assert_eq!(error.to_string(), "file:///nonexistent/bills does not exist");
+        assert_eq!(
+            error.to_string(),
+            "file:///nonexistent/bills does not exist"
+        );
     }
 }

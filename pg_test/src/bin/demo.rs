@@ -21,7 +21,9 @@ fn main() -> Result<()> {
     title("Starting Postgres and an S3 server (Ceph's object gateway)");
     let gateway = Gateway::start()?;
     let cluster = Cluster::start(&installation, &[])?;
-    cluster.client("postgres")?.batch_execute(&format!("CREATE DATABASE {DATABASE}"))?;
+    cluster
+        .client("postgres")?
+        .batch_execute(&format!("CREATE DATABASE {DATABASE}"))?;
     let demo = Demo { gateway, cluster };
 
     title("Two reports of three months each arrive in the bucket, as AWS delivers them");
@@ -47,7 +49,10 @@ impl Demo {
         self.gateway.create_bucket(BUCKET)?;
         let mut bills = Vec::new();
         for report in [Report::press(), Report::ca()] {
-            let report = Report { bucket: BUCKET.to_owned(), ..report };
+            let report = Report {
+                bucket: BUCKET.to_owned(),
+                ..report
+            };
             let status = status_file(&report);
             self.gateway.put(BUCKET, &status.key, status.bytes)?;
             for month in report.all() {
@@ -120,7 +125,9 @@ impl Demo {
 
     fn restate(&self, bills: &mut [(Report, MonthBill)]) -> Result<()> {
         let (year, month) = RESTATED;
-        let restated = bills.iter_mut().find(|(_, bill)| (bill.year, bill.month) == RESTATED);
+        let restated = bills
+            .iter_mut()
+            .find(|(_, bill)| (bill.year, bill.month) == RESTATED);
         let (report, bill) = restated.ok_or("the sample has no October")?;
         *bill = report.month(year, month, 1);
         self.upload(bill)?;
@@ -138,7 +145,11 @@ impl Demo {
         let mut client = self.cluster.client(DATABASE)?;
         println!("\nTotals in costs against the generator's:");
         for (report, bill) in bills {
-            let source = if report.prefix == "cup" { "aws_cur_press" } else { "aws_cur_ca" };
+            let source = if report.prefix == "cup" {
+                "aws_cur_press"
+            } else {
+                "aws_cur_ca"
+            };
             let period = format!("{}-{:02}-01", bill.year, bill.month);
             let total: String = client
                 .query_one(
@@ -158,10 +169,17 @@ impl Demo {
 
     /// Runs SQL as a user would, and shows both.
     fn show(&self, sql: &str) -> Result<()> {
-        println!("\n{DATABASE}=> {}", sql.replace('\n', &format!("\n{DATABASE}-> ")));
+        println!(
+            "\n{DATABASE}=> {}",
+            sql.replace('\n', &format!("\n{DATABASE}-> "))
+        );
         let (output, ok) = self.cluster.psql(DATABASE, sql)?;
         println!("{}", output.trim_end());
-        if ok { Ok(()) } else { Err("the statement above failed".into()) }
+        if ok {
+            Ok(())
+        } else {
+            Err("the statement above failed".into())
+        }
     }
 
     fn say_how_to_connect(&self, keep: bool) -> Result<()> {
@@ -171,7 +189,10 @@ impl Demo {
             return Ok(());
         }
         println!("\nConnect with:  psql {url}");
-        println!("S3 endpoint:   {} (bucket {BUCKET})", self.gateway.endpoint());
+        println!(
+            "S3 endpoint:   {} (bucket {BUCKET})",
+            self.gateway.endpoint()
+        );
         println!("Both servers run until Enter is pressed, or this process ends.");
         if std::io::stdin().read_line(&mut String::new())? == 0 {
             loop {

@@ -6,14 +6,17 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod env;
+mod errors;
+mod fixture;
 mod harness;
+mod real;
 
 use env::{Env, Test};
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::sync::Arc;
 
 /// Every module's tests. They run in this order, one at a time.
-const MODULES: &[&[Test]] = &[harness::TESTS];
+const MODULES: &[&[Test]] = &[harness::TESTS, errors::TESTS, real::TESTS];
 
 fn main() {
     let mut arguments = Arguments::from_args();
