@@ -151,7 +151,7 @@ DECLARE
   ledger @extschema@.manifests;
   leaf regclass;
 BEGIN
-  IF NOT pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended('cur_fdw ' || source.name || ' ' || month, 0)) THEN
+  IF NOT pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended('cur_fdw ' || source.name || pg_catalog.to_char(month, ' YYYY-MM'), 0)) THEN
     RAISE EXCEPTION 'another session is loading source "%", %', source.name, pg_catalog.to_char(month, 'YYYY-MM')
       USING ERRCODE = 'object_in_use', HINT = 'Nothing is wrong: that session finishes the month.';
   END IF;

@@ -67,11 +67,10 @@ unsafe fn string(text: *const c_char) -> String {
 /// # Safety
 /// `list` is NIL or a list of pointers to `T` that outlive the iterator.
 unsafe fn elements<T>(list: *mut pg_sys::List) -> impl Iterator<Item = *mut T> {
-    // SAFETY: the caller's promise; list_length and list_nth accept NIL.
-    let length = if list.is_null() {
-        0
-    } else {
-        unsafe { (*list).length }
-    };
-    (0..length).map(move |i| unsafe { pg_sys::list_nth(list, i).cast::<T>() })
+    // SAFETY: the caller's promise; NIL is a null pointer.
+    let length = unsafe { list.as_ref() }.map_or(0, |list| list.length);
+    (0..length).map(move |i| {
+        // SAFETY: the index lies within the list.
+        unsafe { pg_sys::list_nth(list, i).cast::<T>() }
+    })
 }

@@ -50,24 +50,30 @@ impl ScanState {
         &mut self,
         node: *mut pg_sys::ForeignScanState,
     ) -> Result<&Resolved, Error> {
-        if self.resolved.is_none() {
-            let bill = self.table.bill(self.user)?;
-            let months = bill.export().months.keys().copied();
+        let resolved = match self.resolved.take() {
+            Some(resolved) => resolved,
             // SAFETY: the caller's promise.
-            let admitted: Vec<_> = months
-                .filter(|m| unsafe { self.filter.admits(node, &self.columns, *m) })
-                .collect();
-            let reading = bill.clone();
-            let deliveries = backend::run(async move {
-                let mut deliveries = Vec::with_capacity(admitted.len());
-                for period in admitted {
-                    deliveries.push(reading.delivery(period).await?);
-                }
-                Ok(deliveries)
-            })?;
-            self.resolved = Some(Resolved { bill, deliveries });
-        }
-        self.resolved.as_ref().ok_or(Error::Encoding)
+            None => unsafe { self.list(node) }?,
+        };
+        Ok(self.resolved.insert(resolved))
+    }
+
+    unsafe fn list(&self, node: *mut pg_sys::ForeignScanState) -> Result<Resolved, Error> {
+        let bill = self.table.bill(self.user)?;
+        let months = bill.export().months.keys().copied();
+        // SAFETY: the caller passes the scan of this state.
+        let admitted: Vec<_> = months
+            .filter(|m| unsafe { self.filter.admits(node, &self.columns, *m) })
+            .collect();
+        let reading = bill.clone();
+        let deliveries = backend::run(async move {
+            let mut deliveries = Vec::with_capacity(admitted.len());
+            for period in admitted {
+                deliveries.push(reading.delivery(period).await?);
+            }
+            Ok(deliveries)
+        })?;
+        Ok(Resolved { bill, deliveries })
     }
 
     /// The traffic of the running scan: requests and bytes.
@@ -228,15 +234,17 @@ pub unsafe extern "C-unwind" fn end_foreign_scan(node: *mut pg_sys::ForeignScanS
 }
 
 unsafe fn needed_columns(attributes: *mut pg_sys::List, columns: &[Column]) -> Vec<usize> {
-    // SAFETY: fdw_private is an integer list.
-    let length = if attributes.is_null() {
-        0
-    } else {
-        unsafe { (*attributes).length }
+    // SAFETY: fdw_private is NIL or an integer list.
+    let wanted: Vec<i32> = unsafe {
+        let length = if attributes.is_null() {
+            0
+        } else {
+            (*attributes).length
+        };
+        (0..length)
+            .map(|i| pg_sys::list_nth_int(attributes, i))
+            .collect()
     };
-    let wanted: Vec<i32> = (0..length)
-        .map(|i| unsafe { pg_sys::list_nth_int(attributes, i) })
-        .collect();
     let whole_row = wanted.contains(&0);
     let is_needed = |c: &Column| whole_row || wanted.contains(&i32::from(c.attnum));
     (0..columns.len())
@@ -258,12 +266,11 @@ unsafe fn checked_user(node: *mut pg_sys::ForeignScanState) -> pg_sys::Oid {
         #[cfg(not(feature = "pg15"))]
         (*plan).checkAsUser
     };
-    // SAFETY: reads a backend variable.
-    if checked == pg_sys::InvalidOid {
-        unsafe { pg_sys::GetUserId() }
-    } else {
-        checked
+    if checked != pg_sys::InvalidOid {
+        return checked;
     }
+    // SAFETY: reads a backend variable.
+    unsafe { pg_sys::GetUserId() }
 }
 
 /// A context below the query's, reset for each batch.
@@ -284,7 +291,7 @@ pub unsafe fn batch_context(parent: pg_sys::MemoryContext) -> pg_sys::MemoryCont
 pub fn check_encoding() -> Result<(), Error> {
     // SAFETY: reads a backend variable.
     let encoding = unsafe { pg_sys::GetDatabaseEncoding() };
-    if encoding as u32 == pg_sys::pg_enc::PG_UTF8 as u32 {
+    if encoding as u32 == pg_sys::pg_enc::PG_UTF8 {
         Ok(())
     } else {
         Err(Error::Encoding)

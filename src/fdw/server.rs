@@ -194,6 +194,10 @@ fn check_wrapper(server: pg_sys::Oid) -> Result<(), ()> {
     }
 }
 
+#[allow(
+    clippy::useless_conversion,
+    reason = "AclMode has 64 bits from Postgres 16 on"
+)]
 fn check_usage(server: pg_sys::Oid, user: pg_sys::Oid, name: &str) -> Result<(), Error> {
     let mode = pg_sys::ACL_USAGE.into();
     // SAFETY: a permission lookup by OID.

@@ -223,6 +223,10 @@ impl Inserter {
 }
 
 /// A plain, indexless table of the current user's, without triggers, rules and generated columns.
+#[allow(
+    clippy::useless_conversion,
+    reason = "AclMode has 64 bits from Postgres 16 on"
+)]
 unsafe fn check_target(relation: pg_sys::Relation) -> Result<(), Error> {
     // SAFETY: the caller passes an open relation.
     unsafe {

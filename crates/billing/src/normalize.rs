@@ -16,7 +16,10 @@ const RULES: &[Rule] = &[
     Rule {
         name: "account_id",
         candidates: &[
-            ("line_item_usage_account_id", "nullif(line_item_usage_account_id, '')"),
+            (
+                "line_item_usage_account_id",
+                "nullif(line_item_usage_account_id, '')",
+            ),
             ("bill_payer_account_id", "nullif(bill_payer_account_id, '')"),
         ],
         otherwise: "'unknown'",
@@ -26,7 +29,10 @@ const RULES: &[Rule] = &[
         candidates: &[
             ("product_product_name", "nullif(product_product_name, '')"),
             ("product_servicename", "nullif(product_servicename, '')"),
-            ("line_item_product_code", "nullif(line_item_product_code, '')"),
+            (
+                "line_item_product_code",
+                "nullif(line_item_product_code, '')",
+            ),
         ],
         otherwise: "'Unknown'",
     },
@@ -45,13 +51,19 @@ const RULES: &[Rule] = &[
     },
     Rule {
         name: "line_item_type",
-        candidates: &[("line_item_line_item_type", "nullif(line_item_line_item_type, '')")],
+        candidates: &[(
+            "line_item_line_item_type",
+            "nullif(line_item_line_item_type, '')",
+        )],
         otherwise: "'Other'",
     },
     Rule {
         name: "currency",
         candidates: &[
-            ("line_item_currency_code", "nullif(line_item_currency_code, '')"),
+            (
+                "line_item_currency_code",
+                "nullif(line_item_currency_code, '')",
+            ),
             ("pricing_currency", "nullif(pricing_currency, '')"),
         ],
         otherwise: "'USD'",
@@ -74,7 +86,9 @@ pub fn normalization_sql<S: AsRef<str>>(columns: &[S], relation: &str) -> String
     } else {
         "0::numeric"
     };
-    let normalized = RULES.iter().map(|rule| format!("       {} AS {}", rule.sql(&has), rule.name));
+    let normalized = RULES
+        .iter()
+        .map(|rule| format!("       {} AS {}", rule.sql(&has), rule.name));
     format!(
         "SELECT billing_period,\n       {date} AS date,\n{},\n       {cost} AS cost,\n       \
          count(*) AS line_items\n  FROM {relation}\n GROUP BY 1, 2, 3, 4, 5, 6, 7",
@@ -84,7 +98,11 @@ pub fn normalization_sql<S: AsRef<str>>(columns: &[S], relation: &str) -> String
 
 impl Rule {
     fn sql(&self, has: &impl Fn(&str) -> bool) -> String {
-        let there = self.candidates.iter().filter(|(column, _)| has(column)).map(|(_, sql)| *sql);
+        let there = self
+            .candidates
+            .iter()
+            .filter(|(column, _)| has(column))
+            .map(|(_, sql)| *sql);
         let mut tried: Vec<&str> = there.collect();
         if tried.is_empty() || self.otherwise != "NULL" {
             tried.push(self.otherwise);
@@ -110,7 +128,11 @@ mod tests {
 
     #[test]
     fn every_fallback_is_tried_row_by_row() {
-        let columns = ["product_product_name", "product_servicename", "line_item_product_code"];
+        let columns = [
+            "product_product_name",
+            "product_servicename",
+            "line_item_product_code",
+        ];
         let sql = normalization_sql(&columns, "bills.cur");
         let service = "coalesce(nullif(product_product_name, ''), nullif(product_servicename, ''), \
                        nullif(line_item_product_code, ''), 'Unknown') AS service";

@@ -49,12 +49,7 @@ pub fn connect(client: &mut Client, env: &Env, bucket: &str) -> Result<()> {
 }
 
 /// [`connect`] through another address, such as a proxy's.
-pub fn connect_through(
-    client: &mut Client,
-    env: &Env,
-    bucket: &str,
-    endpoint: &str,
-) -> Result<()> {
+pub fn connect_through(client: &mut Client, env: &Env, bucket: &str, endpoint: &str) -> Result<()> {
     client.batch_execute(&format!(
         "CREATE SERVER bills FOREIGN DATA WRAPPER cur_fdw OPTIONS \
            (url 's3://{bucket}', endpoint '{endpoint}', allow_http 'true', region 'us-east-1')"

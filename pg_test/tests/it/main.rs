@@ -5,18 +5,32 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod cron;
+mod dump;
 mod env;
 mod errors;
 mod fixture;
+mod front_door;
 mod harness;
 mod real;
+mod ship;
+mod sync;
 
 use env::{Env, Test};
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::sync::Arc;
 
 /// Every module's tests. They run in this order, one at a time.
-const MODULES: &[&[Test]] = &[harness::TESTS, errors::TESTS, real::TESTS];
+const MODULES: &[&[Test]] = &[
+    harness::TESTS,
+    errors::TESTS,
+    real::TESTS,
+    sync::TESTS,
+    dump::TESTS,
+    cron::TESTS,
+    front_door::TESTS,
+    ship::TESTS,
+];
 
 fn main() {
     let mut arguments = Arguments::from_args();

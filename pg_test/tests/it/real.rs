@@ -55,7 +55,10 @@ fn bills() -> Option<PathBuf> {
     let folder = std::env::var_os("CUR_FDW_REAL_BILLS").map_or_else(beside, PathBuf::from);
     let present = MONTHS.iter().all(|month| folder.join(month.file).is_file());
     if !present {
-        eprintln!("skipped: no real bill in {} (CUR_FDW_REAL_BILLS)", folder.display());
+        eprintln!(
+            "skipped: no real bill in {} (CUR_FDW_REAL_BILLS)",
+            folder.display()
+        );
     }
     present.then_some(folder)
 }
@@ -65,8 +68,12 @@ fn database(env: &Env, bills: &Path) -> Result<Client> {
     fixture::empty_bucket(env, NAME)?;
     let data = format!("{ROOT}/WorkshopCUR");
     for month in &MONTHS {
-        let key = format!("{data}/year=2018/month={}/WorkshopCUR-00001.snappy.parquet", month.month);
-        env.gateway.put(NAME, &key, std::fs::read(bills.join(month.file))?)?;
+        let key = format!(
+            "{data}/year=2018/month={}/WorkshopCUR-00001.snappy.parquet",
+            month.month
+        );
+        env.gateway
+            .put(NAME, &key, std::fs::read(bills.join(month.file))?)?;
         let (first, next) = (month.month, month.month.parse::<u32>()? + 1);
         let manifest = json!({
             "assemblyId": format!("00000000-2018-4000-8000-0000000000{first}"),
@@ -84,7 +91,8 @@ fn database(env: &Env, bills: &Path) -> Result<Client> {
             "reportKeys": [key],
         });
         let key = format!("{ROOT}/2018{first}01-2018{next}01/WorkshopCUR-Manifest.json");
-        env.gateway.put(NAME, &key, serde_json::to_vec(&manifest)?)?;
+        env.gateway
+            .put(NAME, &key, serde_json::to_vec(&manifest)?)?;
     }
     // No part of the bill, although it ends in .parquet.
     if let Ok(status) = std::fs::read(bills.join("cost_and_usage_data_status.parquet")) {
@@ -110,7 +118,11 @@ fn foreign_table_shows_every_cell_as_duckdb_reads_it(env: &Env) -> Result<()> {
             &[&table],
         )?
         .get(0);
-    assert_eq!(columns, MONTHS[1].columns + 3, "the newest month's, and those of the path");
+    assert_eq!(
+        columns,
+        MONTHS[1].columns + 3,
+        "the newest month's, and those of the path"
+    );
 
     for month in &MONTHS {
         // Within the data directory, for Postgres's user can write there.
@@ -123,7 +135,10 @@ fn foreign_table_shows_every_cell_as_duckdb_reads_it(env: &Env) -> Result<()> {
         ))?;
         let mut compare = python();
         compare.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/compare.py"));
-        compare.arg(&csv).arg(bills.join(month.file)).args(["2018", month.month]);
+        compare
+            .arg(&csv)
+            .arg(bills.join(month.file))
+            .args(["2018", month.month]);
         if month.month == "10" {
             compare.args(NEW_IN_NOVEMBER);
         }
@@ -137,7 +152,10 @@ fn foreign_table_shows_every_cell_as_duckdb_reads_it(env: &Env) -> Result<()> {
             String::from_utf8_lossy(&output.stderr)
         );
         let cells = month.columns * month.rows;
-        assert!(said.starts_with(&format!("{cells} cells of {} columns", month.columns)), "{said}");
+        assert!(
+            said.starts_with(&format!("{cells} cells of {} columns", month.columns)),
+            "{said}"
+        );
     }
     Ok(())
 }
@@ -150,11 +168,24 @@ fn python() -> Command {
 fn synced_months_add_up_to_the_bill(env: &Env) -> Result<()> {
     let Some(bills) = bills() else { return Ok(()) };
     let mut client = database(env, &bills)?;
-    client.query_one("SELECT cost_analytics.cost_add_source('workshop', 'bills', $1)", &[&ROOT])?;
-    let plan = client.query("SELECT billing_period::text, action, files FROM cost_analytics.cost_plan()", &[])?;
-    let plan: Vec<(String, String, i64)> = plan.iter().map(|r| (r.get(0), r.get(1), r.get(2))).collect();
+    client.query_one(
+        "SELECT cost_analytics.cost_add_source('workshop', 'bills', $1)",
+        &[&ROOT],
+    )?;
+    let plan = client.query(
+        "SELECT billing_period::text, action, files FROM cost_analytics.cost_plan()",
+        &[],
+    )?;
+    let plan: Vec<(String, String, i64)> = plan
+        .iter()
+        .map(|r| (r.get(0), r.get(1), r.get(2)))
+        .collect();
     let load = |month: &str| (month.to_owned(), "load".to_owned(), 1);
-    assert_eq!(plan, [load("2018-11-01"), load("2018-10-01")], "newest first");
+    assert_eq!(
+        plan,
+        [load("2018-11-01"), load("2018-10-01")],
+        "newest first"
+    );
     fixture::sync(&mut client)?;
 
     for month in &MONTHS {
@@ -171,9 +202,22 @@ fn synced_months_add_up_to_the_bill(env: &Env) -> Result<()> {
             &[&period, &month.unblended],
         )?;
         assert_eq!(row.get::<_, i64>(0), month.rows, "{period}");
-        assert!(row.get::<_, bool>(2), "{period}: {} for {}", row.get::<_, &str>(1), month.unblended);
-        assert_eq!(row.get::<_, i64>(3), 0, "{period}: rows of costs without service, account, day or currency");
-        assert_eq!(row.get::<_, i64>(4), month.rows, "{period}: every line item is in costs once");
+        assert!(
+            row.get::<_, bool>(2),
+            "{period}: {} for {}",
+            row.get::<_, &str>(1),
+            month.unblended
+        );
+        assert_eq!(
+            row.get::<_, i64>(3),
+            0,
+            "{period}: rows of costs without service, account, day or currency"
+        );
+        assert_eq!(
+            row.get::<_, i64>(4),
+            month.rows,
+            "{period}: every line item is in costs once"
+        );
     }
     let columns = client.query(
         "SELECT a.attname::text FROM pg_attribute a \
@@ -181,15 +225,25 @@ fn synced_months_add_up_to_the_bill(env: &Env) -> Result<()> {
         &[],
     )?;
     assert_eq!(columns.len() as i64, MONTHS[1].columns + 3);
-    let nulls = NEW_IN_NOVEMBER.map(|name| format!("count({name})")).join(" + ");
+    let nulls = NEW_IN_NOVEMBER
+        .map(|name| format!("count({name})"))
+        .join(" + ");
     let row = client.query_one(
         &format!("SELECT {nulls} FROM cost_analytics.raw_workshop WHERE month = '10'"),
         &[],
     )?;
-    assert_eq!(row.get::<_, i64>(0), 0, "October does not have November's columns");
+    assert_eq!(
+        row.get::<_, i64>(0),
+        0,
+        "October does not have November's columns"
+    );
 
     let names: Vec<&str> = columns.iter().map(|row| row.get(0)).collect();
-    let list = names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
+    let list = names
+        .iter()
+        .map(|name| format!("\"{name}\""))
+        .collect::<Vec<_>>()
+        .join(", ");
     let raw = format!("SELECT {list} FROM cost_analytics.raw_workshop WHERE month = '10'");
     let foreign = format!("SELECT {list} FROM cost_analytics.workshop WHERE month = '10'");
     for (one, other) in [(&raw, &foreign), (&foreign, &raw)] {
@@ -197,7 +251,11 @@ fn synced_months_add_up_to_the_bill(env: &Env) -> Result<()> {
             &format!("SELECT count(*) FROM ({one} EXCEPT ALL {other}) AS difference"),
             &[],
         )?;
-        assert_eq!(row.get::<_, i64>(0), 0, "raw table and foreign table differ");
+        assert_eq!(
+            row.get::<_, i64>(0),
+            0,
+            "raw table and foreign table differ"
+        );
     }
 
     let mark = env.gateway.mark()?;
