@@ -11,7 +11,7 @@ fi
 # up (the temporary one of the hooks does not listen on TCP). It ends well in any case: Postgres is
 # to be its parent, and takes a child that failed for a crash of its own.
 apply() {
-  until pg_isready --quiet --host 127.0.0.1; do sleep 1; done
+  until pg_isready --quiet --host 127.0.0.1 --username "${POSTGRES_USER:-postgres}"; do sleep 1; done
   first-start.sh ||
     echo 'cur_fdw: the environment is not applied, see the error above. Postgres is up; correct the environment and restart.' >&2
 }

@@ -119,11 +119,11 @@ DEALLOCATE lines;
 
 -- A cursor is left before its end.
 BEGIN;
-DECLARE some CURSOR FOR SELECT month FROM cup_cost_usage_report WHERE month = '11';
-FETCH 2 FROM some;
-MOVE 1000 FROM some;
-FETCH 1 FROM some;
-CLOSE some;
+DECLARE lines CURSOR FOR SELECT month FROM cup_cost_usage_report WHERE month = '11';
+FETCH 2 FROM lines;
+MOVE 1000 FROM lines;
+FETCH 1 FROM lines;
+CLOSE lines;
 COMMIT;
 
 -- Foreign tables are read, not written.
@@ -171,4 +171,18 @@ SELECT c.oid::regclass AS object FROM pg_class c, aclexplode(coalesce(relacl, ac
 
 SELECT cost_analytics.cost_remove_source('aws_cur_ca', drop_raw => true);
 SELECT DISTINCT source_name FROM cost_analytics.costs;
+
+-- Without the extension the loaded rows are still there; with it again, nothing is overwritten.
 DROP EXTENSION cur_fdw;
+SET client_min_messages = warning;
+DROP EXTENSION cur_fdw CASCADE;
+SELECT count(*) FROM cost_analytics.raw_aws_cur_press;
+CREATE EXTENSION cur_fdw;
+CREATE SERVER billing FOREIGN DATA WRAPPER cur_fdw
+  OPTIONS (url 's3://front-door', endpoint :'endpoint', allow_http 'true', region 'eu-west-2');
+CREATE USER MAPPING FOR CURRENT_USER SERVER billing
+  OPTIONS (access_key_id :'access_key', secret_access_key :'secret');
+SELECT cost_analytics.cost_add_source('aws_cur_press', 'billing', 'cup');
+SELECT cost_analytics.cost_add_source('aws_cur_press', 'billing', 'cup', raw_table => 'raw_again');
+CALL cost_analytics.cost_sync(since => '2025-11');
+SELECT billing_period, count(*) FROM cost_analytics.raw_again GROUP BY 1;

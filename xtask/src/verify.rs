@@ -34,7 +34,7 @@ pub fn verify() -> Result<()> {
     })?;
     steps.step("licences", licences::check)?;
     steps.step("unit and property tests", || {
-        run(cargo::workspace("test", *major, pg_config).args(["--lib", "--bins"]))
+        run(cargo::workspace("test", *major, pg_config).args(["--lib", "--bins", "--test", "scan"]))
     })?;
     for (major, pg_config) in &tested.postgres {
         steps.step(&format!("install on Postgres {major}"), || {

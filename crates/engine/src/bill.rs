@@ -6,6 +6,7 @@ use billing::{BillingPeriod, Discovery, Export, Format, Manifest, Object};
 use futures::{StreamExt, TryStreamExt};
 use store::Store;
 
+use crate::error::or_bad_file;
 use crate::footer::{self, Column};
 use crate::{Error, Result};
 
@@ -142,7 +143,8 @@ impl Bill {
         let reads = delivery.files.iter().cloned().map(|file| {
             let store = self.store.clone();
             async move {
-                let footer = footer::read(&store, &file).await?;
+                let work = footer::read(&store, &file);
+                let footer = or_bad_file(&store, &file.key, work).await?;
                 Ok::<_, Error>((file, footer))
             }
         });

@@ -1,8 +1,10 @@
 //! What can go wrong while reading a bill.
 
 use std::error::Error as StdError;
+use std::panic::AssertUnwindSafe;
 
 use datafusion::error::DataFusionError;
+use futures::FutureExt;
 
 /// Result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -144,6 +146,28 @@ impl Error {
             },
         }
     }
+}
+
+/// Runs work that reads one file and makes an error of a panic: the decoder panics on some damaged
+/// files, and that must neither end a thread nor hide which file it was.
+pub(crate) async fn or_bad_file<T>(
+    store: &store::Store,
+    key: &str,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    match AssertUnwindSafe(work).catch_unwind().await {
+        Ok(result) => result,
+        Err(panic) => Err(Error::BadFile {
+            file: store.object_name(key),
+            why: words(&*panic),
+        }),
+    }
+}
+
+fn words(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "it cannot be decoded".to_owned())
 }
 
 fn cause<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {

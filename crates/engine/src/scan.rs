@@ -22,6 +22,7 @@ use store::{Store, Traffic};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use crate::bill::Delivery;
+use crate::error::or_bad_file;
 use crate::footer::FOOTER_READ;
 use crate::runtime::Task;
 use crate::types::is_widening;
@@ -128,7 +129,10 @@ impl Reader {
         });
         let reads = files.map(|(file, values)| {
             let reader = self.clone();
-            async move { reader.read_file(&file, values).await }
+            async move {
+                let work = reader.read_file(&file, values);
+                or_bad_file(&reader.store, &file.key, work).await
+            }
         });
         let mut reads = futures::stream::iter(reads.collect::<Vec<_>>())
             // A task each: polled by one task, files would share one thread.

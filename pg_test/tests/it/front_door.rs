@@ -55,7 +55,7 @@ fn psql_shows_what_it_should(env: &Env) -> Result<()> {
 /// What the script takes for granted. Errors belong to it, so it goes on after them.
 fn variables(env: &Env) -> String {
     format!(
-        "\\set ON_ERROR_STOP 0\n\\set endpoint '{}'\n\\set access_key '{}'\n\\set secret '{}'\n\
+        "\\set ON_ERROR_STOP 0\n\\set SHOW_CONTEXT never\n\\set endpoint '{}'\n\\set access_key '{}'\n\\set secret '{}'\n\
          SET TimeZone = 'America/New_York';\nSET client_min_messages = notice;\n\
          \\pset null '(null)'\n\\set ECHO all\n",
         env.gateway.endpoint(),

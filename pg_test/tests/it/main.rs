@@ -24,6 +24,7 @@ use std::sync::Arc;
 const MODULES: &[&[Test]] = &[
     harness::TESTS,
     errors::TESTS,
+    errors::AWAITING_REPAIR,
     real::TESTS,
     sync::TESTS,
     dump::TESTS,
