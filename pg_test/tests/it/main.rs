@@ -24,7 +24,6 @@ use std::sync::Arc;
 const MODULES: &[&[Test]] = &[
     harness::TESTS,
     errors::TESTS,
-    errors::AWAITING_REPAIR,
     real::TESTS,
     sync::TESTS,
     dump::TESTS,
