@@ -170,7 +170,7 @@ impl Error {
                 "CREATE SERVER … FOREIGN DATA WRAPPER cur_fdw OPTIONS (url 's3://bucket').".to_owned()
             }
             Self::NoMapping { server, .. } => format!(
-                "CREATE USER MAPPING FOR CURRENT_USER SERVER {server} OPTIONS (access_key_id '…', secret_access_key '…')."
+                "CREATE USER MAPPING FOR CURRENT_USER SERVER \"{server}\" OPTIONS (access_key_id '…', secret_access_key '…')."
             ),
             Self::EndpointNotAllowed { .. } => {
                 "A superuser can add it: ALTER SYSTEM SET cur_fdw.allowed_endpoints = '…'.".to_owned()

@@ -24,6 +24,11 @@ BEGIN
       USING ERRCODE = 'duplicate_object',
             HINT = 'One source per export: a second one would count every cost twice. cost_remove_source(name) removes a source.';
   END IF;
+  IF pg_catalog.to_regclass(format('@extschema@.%I', raw_name)) IS NOT NULL THEN
+    RAISE EXCEPTION 'table "%" exists already', raw_name
+      USING ERRCODE = 'duplicate_table',
+            HINT = 'A source that was removed may have left it. Name another raw_table, or drop or rename this one.';
+  END IF;
   EXECUTE @extschema@.foreign_table_sql(server, root, name);
   EXECUTE format('COMMENT ON FOREIGN TABLE @extschema@.%I IS %L', name,
     format('The export %s of server %s, read where it lies.', root, server));

@@ -145,15 +145,21 @@ $$;
 COMMENT ON FUNCTION @extschema@.roll_up_month(@extschema@.sources, date, regclass, numeric) IS
   'Replaces a month in costs_daily, and refuses a total that differs from the one read from the files.';
 
-CREATE FUNCTION @extschema@.sync_month(source @extschema@.sources, month date, fingerprint text, raw boolean, normalized boolean)
+CREATE FUNCTION @extschema@.sync_month(source @extschema@.sources, month date, fingerprint text, raw boolean, normalized boolean, force boolean)
   RETURNS @extschema@.manifests LANGUAGE plpgsql AS $$
 DECLARE
   ledger @extschema@.manifests;
   leaf regclass;
 BEGIN
   IF NOT pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended('cur_fdw ' || source.name || pg_catalog.to_char(month, ' YYYY-MM'), 0)) THEN
-    RAISE EXCEPTION 'another session is loading source "%", %', source.name, pg_catalog.to_char(month, 'YYYY-MM')
-      USING ERRCODE = 'object_in_use', HINT = 'Nothing is wrong: that session finishes the month.';
+    RAISE NOTICE '% %: another session is loading it', source.name, pg_catalog.to_char(month, 'YYYY-MM');
+    RETURN NULL;
+  END IF;
+  IF NOT force AND EXISTS (
+      SELECT FROM @extschema@.manifests m
+       WHERE m.source_name = source.name AND m.billing_period = month AND m.state = 'loaded'
+         AND m.fingerprint = sync_month.fingerprint) THEN
+    RETURN NULL;
   END IF;
   SELECT * INTO ledger FROM @extschema@.manifests m
    WHERE m.source_name = source.name AND m.billing_period = month AND m.state = 'staged'
@@ -178,5 +184,5 @@ BEGIN
   RETURN ledger;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.sync_month(@extschema@.sources, date, text, boolean, boolean) IS
-  'Loads one month and swaps it in: raw table, costs_daily and ledger together. Returns the ledger row: loaded, or staged when readers held the raw table.';
+COMMENT ON FUNCTION @extschema@.sync_month(@extschema@.sources, date, text, boolean, boolean, boolean) IS
+  'Loads one month and swaps it in: raw table, costs_daily and ledger together. Returns the ledger row: loaded, or staged when readers held the raw table; NULL when another session loads the month or has done so meanwhile.';

@@ -36,7 +36,8 @@ BEGIN
       IF step.action = 'fail' THEN
         failure := step.why;
       ELSE
-        brought := @extschema@.follow_columns(s, step.billing_period);
+        -- A staged month was followed when it was loaded, and is swapped in without reading anything.
+        brought := CASE WHEN step.action = 'swap' THEN 0 ELSE @extschema@.follow_columns(s, step.billing_period) END;
         IF brought > 0 THEN
           RAISE NOTICE '% %: % new columns, see cost_analytics.schema_changes', s.name,
             pg_catalog.to_char(step.billing_period, 'YYYY-MM'), brought;
@@ -55,10 +56,14 @@ BEGIN
     COMMIT;
     IF failure IS NULL THEN
       BEGIN
-        done := @extschema@.sync_month(s, step.billing_period, step.fingerprint, coalesce(raw, s.raw), normalized);
+        done := @extschema@.sync_month(s, step.billing_period, step.fingerprint, coalesce(raw, s.raw), normalized, force);
       EXCEPTION WHEN OTHERS THEN
         failure := SQLERRM;
       END;
+    END IF;
+    IF failure IS NULL AND done.id IS NULL THEN
+      COMMIT;
+      CONTINUE;
     END IF;
     IF failure IS NULL THEN
       RAISE NOTICE '% %: % (% rows, % unblended, % s)', s.name, pg_catalog.to_char(step.billing_period, 'YYYY-MM'),
@@ -68,9 +73,14 @@ BEGIN
         pg_catalog.round(extract(epoch FROM pg_catalog.clock_timestamp() - month_started)::numeric, 1);
     ELSE
       failures := failures || pg_catalog.concat_ws(' ', s.name, pg_catalog.to_char(step.billing_period, 'YYYY-MM') || ':', failure);
-      UPDATE @extschema@.manifests m SET state = 'failed', error = failure
-       WHERE m.source_name = s.name AND m.billing_period = step.billing_period AND m.fingerprint = step.fingerprint
-         AND m.state NOT IN ('loaded', 'staged');
+      -- Not known when the listing itself failed: then no month did.
+      IF step.fingerprint IS NOT NULL THEN
+        INSERT INTO @extschema@.manifests AS m
+          (source_name, billing_period, fingerprint, manifest_id, state, files, bytes, started_at, error)
+        VALUES (s.name, step.billing_period, step.fingerprint, step.manifest_id, 'failed', step.files, step.bytes, month_started, failure)
+        ON CONFLICT (source_name, billing_period, fingerprint) DO UPDATE
+          SET state = CASE WHEN m.state IN ('staged', 'loaded') THEN m.state ELSE 'failed' END, error = failure;
+      END IF;
     END IF;
     INSERT INTO @extschema@.sync_log
       (source_name, rows_loaded, status, error_message, duration_seconds, bytes, billing_period, manifest_id)

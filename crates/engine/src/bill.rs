@@ -8,6 +8,7 @@ use store::Store;
 
 use crate::error::or_bad_file;
 use crate::footer::{self, Column};
+use crate::types::type_name;
 use crate::{Error, Result};
 
 /// A manifest with a thousand files and two hundred columns has about 200 KB.
@@ -59,7 +60,14 @@ impl Bill {
     /// # Errors
     /// [`Error::UnsupportedFormat`], the errors of [`billing::choose`] and of the store.
     pub async fn find(store: &Store, prefix: &str) -> Result<Self> {
-        let objects = store.list(billing::listing_folder(prefix)).await?;
+        let mut objects = store.list(billing::listing_folder(prefix)).await?;
+        if billing::discover(objects.iter().cloned())
+            .exports
+            .is_empty()
+        {
+            // So that the error can say what stands elsewhere.
+            objects = store.list("").await?;
+        }
         let export = billing::choose(billing::discover(objects.iter().cloned()).exports, prefix)?;
         if export.format != Format::AwsCurParquet {
             return Err(Error::UnsupportedFormat {
@@ -176,8 +184,8 @@ impl Bill {
         Err(Error::TypeMismatch {
             column: column.name.clone(),
             file: self.store.object_name(&file.key),
-            found: column.data_type.to_string(),
-            wanted: first.data_type.to_string(),
+            found: type_name(&column.data_type),
+            wanted: type_name(&first.data_type),
         })
     }
 

@@ -5,6 +5,7 @@ use std::panic::AssertUnwindSafe;
 
 use datafusion::error::DataFusionError;
 use futures::FutureExt;
+use store::Traffic;
 
 /// Result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -116,8 +117,16 @@ impl Error {
         }
     }
 
-    /// Translates what a reader raised while it read `key`.
-    pub(crate) fn reading(error: &DataFusionError, store: &store::Store, key: &str) -> Self {
+    /// Translates what a reader raised while it read `key` through a view with this traffic.
+    pub(crate) fn reading(
+        error: &DataFusionError,
+        store: &store::Store,
+        key: &str,
+        traffic: &Traffic,
+    ) -> Self {
+        if let Some(failure) = traffic.failure() {
+            return Self::Store(failure.clone());
+        }
         if let Some(source) = cause::<object_store::Error>(error) {
             return Self::Store(store.error(source, key));
         }

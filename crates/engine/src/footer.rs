@@ -6,7 +6,7 @@ use arrow::datatypes::DataType;
 use billing::Object;
 use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
 use parquet::arrow::parquet_to_arrow_schema;
-use store::Store;
+use store::{Store, Traffic};
 
 use crate::{Error, Result};
 
@@ -37,7 +37,8 @@ pub struct Footer {
 /// # Errors
 /// [`Error::BadFile`] when it is no Parquet file, and the store's errors.
 pub(crate) async fn read(store: &Store, object: &Object) -> Result<Footer> {
-    let pinned = store.pinned([object], Arc::default())?;
+    let traffic = Arc::new(Traffic::default());
+    let pinned = store.pinned([object], traffic.clone())?;
     let meta = store.meta(object)?;
     let footer = DFParquetMetadata::new(&pinned, &meta).with_metadata_size_hint(Some(FOOTER_READ));
     let read = async {
@@ -48,7 +49,7 @@ pub(crate) async fn read(store: &Store, object: &Object) -> Result<Footer> {
     };
     let (schema, rows) = read
         .await
-        .map_err(|e| Error::reading(&e, store, &object.key))?;
+        .map_err(|e| Error::reading(&e, store, &object.key, &traffic))?;
     let columns = schema.fields().iter();
     Ok(Footer {
         columns: columns

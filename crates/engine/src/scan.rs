@@ -25,7 +25,7 @@ use crate::bill::Delivery;
 use crate::error::or_bad_file;
 use crate::footer::FOOTER_READ;
 use crate::runtime::Task;
-use crate::types::is_widening;
+use crate::types::{is_widening, type_name};
 use crate::{Engine, Error, Result};
 
 /// Values a batch should have: enough to amortise the work per batch, few enough that a batch of
@@ -153,7 +153,8 @@ impl Reader {
     }
 
     async fn read_file(&self, file: &Object, values: Vec<ScalarValue>) -> Result<()> {
-        let reading = |e: DataFusionError| Error::reading(&e, &self.store, &file.key);
+        let reading =
+            |e: DataFusionError| Error::reading(&e, &self.store, &file.key, &self.traffic);
         let plan = self.plan(file, values)?;
         let mut stream = plan.execute(0, self.context.clone()).map_err(reading)?;
         while let Some(batch) = stream.next().await {
@@ -179,7 +180,7 @@ impl Reader {
                 .with_file_group(FileGroup::new(vec![part]))
                 .with_expr_adapter(Some(Arc::new(OnlyWidening)))
                 .with_projection_indices(Some(self.projection.clone()))
-                .map_err(|e| Error::reading(&e, &self.store, &file.key))?
+                .map_err(|e| Error::reading(&e, &self.store, &file.key, &self.traffic))?
                 .build();
         Ok(DataSourceExec::from_data_source(config))
     }
@@ -256,8 +257,8 @@ impl PhysicalExprAdapterFactory for OnlyWidening {
                 return Err(DataFusionError::External(Box::new(Error::TypeMismatch {
                     column: wanted.name().clone(),
                     file: String::new(),
-                    found: found.data_type().to_string(),
-                    wanted: wanted.data_type().to_string(),
+                    found: type_name(found.data_type()),
+                    wanted: type_name(wanted.data_type()),
                 })));
             }
         }

@@ -29,6 +29,11 @@ pub fn sql_type(file: &DataType) -> Option<String> {
     })
 }
 
+/// A type as messages name it: as SQL does, where SQL has it.
+pub(crate) fn type_name(data_type: &DataType) -> String {
+    sql_type(data_type).unwrap_or_else(|| data_type.to_string())
+}
+
 /// Whether every value of `file` is a value of `wanted`: the same type, a wider one of its family,
 /// or text, in which every scalar has a spelling.
 pub(crate) fn is_widening(file: &DataType, wanted: &DataType) -> bool {

@@ -118,6 +118,9 @@ impl Error {
                 }
                 "InvalidAccessKeyId" => "Check access_key_id in the user mapping.",
                 "ExpiredToken" | "InvalidToken" => "Renew session_token in the user mapping.",
+                "RequestTimeTooSkewed" => {
+                    "Set the database server's clock: requests are signed with its time."
+                }
                 _ => {
                     "Check the keys in the user mapping, and that they may s3:ListBucket and s3:GetObject."
                 }
@@ -142,20 +145,38 @@ impl Error {
         use object_store::Error as E;
         let text = deepest_text(error);
         let code = error_code(&text);
+        // A failed listing arrives as a generic error, so the store's own code decides first.
+        match code.as_str() {
+            "NoSuchBucket" => {
+                return Self::NoBucket {
+                    bucket: bucket.to_owned(),
+                };
+            }
+            "NoSuchKey" => return Self::NotFound { object },
+            "PreconditionFailed" => return Self::Changed { object },
+            "AccessDenied"
+            | "SignatureDoesNotMatch"
+            | "InvalidAccessKeyId"
+            | "ExpiredToken"
+            | "InvalidToken"
+            | "AccountProblem"
+            | "AllAccessDisabled"
+            | "RequestTimeTooSkewed" => {
+                return Self::Denied { object, code };
+            }
+            _ => {}
+        }
         match error {
-            E::NotFound { .. } if code == "NoSuchBucket" => Self::NoBucket {
-                bucket: bucket.to_owned(),
-            },
             E::NotFound { .. } => Self::NotFound { object },
             E::Precondition { .. } => Self::Changed { object },
-            E::PermissionDenied { .. } | E::Unauthenticated { .. } => Self::Denied {
-                object,
-                code: if code.is_empty() {
+            E::PermissionDenied { .. } | E::Unauthenticated { .. } => {
+                let code = if code.is_empty() {
                     "AccessDenied".to_owned()
                 } else {
                     code
-                },
-            },
+                };
+                Self::Denied { object, code }
+            }
             E::InvalidPath { source } => Self::BadKey {
                 key: object,
                 why: source.to_string(),

@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -18,11 +18,14 @@ use object_store::{
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
-/// What was asked of the store.
+use crate::Error;
+
+/// What was asked of the store, and what first went wrong.
 #[derive(Debug, Default)]
 pub struct Traffic {
     requests: AtomicU64,
     bytes: AtomicU64,
+    failure: OnceLock<Error>,
 }
 
 impl Traffic {
@@ -34,6 +37,12 @@ impl Traffic {
     /// Bytes of the ranges asked for.
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// The first read that failed. The Parquet reader keeps only the text of an error, and a
+    /// refused or changed object would look like a damaged one.
+    pub fn failure(&self) -> Option<&Error> {
+        self.failure.get()
     }
 
     fn count(&self, range: &Range<u64>) {
@@ -48,6 +57,7 @@ impl Traffic {
 #[derive(Debug)]
 pub struct Pinned {
     inner: Arc<dyn ObjectStore>,
+    bucket: String,
     etags: HashMap<Path, Option<String>>,
     traffic: Arc<Traffic>,
 }
@@ -55,14 +65,29 @@ pub struct Pinned {
 impl Pinned {
     pub(crate) fn new(
         inner: Arc<dyn ObjectStore>,
+        bucket: String,
         etags: HashMap<Path, Option<String>>,
         traffic: Arc<Traffic>,
     ) -> Self {
         Self {
             inner,
+            bucket,
             etags,
             traffic,
         }
+    }
+
+    /// Keeps a failure for [`Traffic::failure`].
+    fn noted<T>(&self, location: &Path, result: Result<T>) -> Result<T> {
+        if let Err(error) = &result {
+            let object = format!("{}/{location}", self.bucket);
+            // Only the first counts: the others follow from it.
+            let _ = self
+                .traffic
+                .failure
+                .set(Error::of(error, &self.bucket, object));
+        }
+        result
     }
 
     fn refuse<T>(operation: &str) -> Result<T> {
@@ -86,7 +111,7 @@ impl ObjectStore for Pinned {
             return Self::refuse(&format!("reading {location}, which no manifest names"));
         };
         options.if_match.clone_from(etag);
-        let result = self.inner.get_opts(location, options).await?;
+        let result = self.noted(location, self.inner.get_opts(location, options).await)?;
         self.traffic.count(&result.range);
         Ok(result)
     }
@@ -132,7 +157,8 @@ impl ObjectStore for Pinned {
                     range: Some(range.into()),
                     ..Default::default()
                 };
-                self.get_opts(location, options).await?.bytes().await
+                let bytes = self.get_opts(location, options).await?.bytes().await;
+                self.noted(location, bytes)
             },
             object_store::OBJECT_STORE_COALESCE_DEFAULT,
         )

@@ -101,6 +101,7 @@ impl Store {
             .map(|o| Ok((self.path(&o.key)?, o.etag.clone())));
         Ok(Pinned::new(
             self.inner.clone(),
+            self.name(),
             etags.collect::<Result<HashMap<_, _>>>()?,
             traffic,
         ))

@@ -26,14 +26,7 @@ pub const TESTS: &[Test] = tests![
     a_stalled_download_can_be_cancelled,
     session_settings_do_not_change_costs,
     roles_suffice_and_bound,
-];
-
-/// These fail; they go into [`TESTS`] with their repair.
-#[allow(dead_code)]
-pub const AWAITING_REPAIR: &[Test] = tests![
-    // cost_sync() calls follow_columns() for a swap too, which reads every footer.
     another_session_swaps_a_staged_month_unread,
-    // sync_month() does not look whether the month was loaded since the plan was made.
     a_plan_grown_old_loads_nothing_again,
 ];
 
