@@ -34,6 +34,8 @@ CREATE TABLE @extschema@.manifests (
   rows           bigint,
   unblended      numeric,
   staged_table   text,
+  in_raw         boolean NOT NULL DEFAULT false,
+  in_costs       boolean NOT NULL DEFAULT false,
   error          text,
   discovered_at  timestamptz NOT NULL DEFAULT now(),
   started_at     timestamptz,
@@ -45,6 +47,8 @@ COMMENT ON TABLE @extschema@.manifests IS 'Every delivery of every month that wa
 COMMENT ON COLUMN @extschema@.manifests.fingerprint IS 'ETag of the manifest; without a manifest, the ETags of the listed files.';
 COMMENT ON COLUMN @extschema@.manifests.manifest_id IS 'AWS''s assemblyId; NULL when the month has no manifest and the listing is used.';
 COMMENT ON COLUMN @extschema@.manifests.unblended IS 'Exact decimal sum of the unblended cost of every row, as read from the files, over all currencies.';
+COMMENT ON COLUMN @extschema@.manifests.in_raw IS 'Whether the raw table holds this delivery.';
+COMMENT ON COLUMN @extschema@.manifests.in_costs IS 'Whether costs_daily holds this delivery.';
 COMMENT ON COLUMN @extschema@.manifests.staged_table IS 'The loaded table that waits for readers to let it be swapped in.';
 
 CREATE TABLE @extschema@.sync_log (

@@ -1,6 +1,6 @@
 -- Adding and removing sources.
 CREATE FUNCTION @extschema@.cost_add_source(name text, server text, prefix text, raw_table text DEFAULT NULL, raw boolean DEFAULT true)
-  RETURNS text LANGUAGE plpgsql AS $$
+  RETURNS text LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   root text;
   raw_name text := coalesce(raw_table, 'raw_' || name);
@@ -54,10 +54,15 @@ COMMENT ON FUNCTION @extschema@.cost_add_source(text, text, text, text, boolean)
   'Registers an export for cost_sync(): makes the foreign table <name>, the raw table and the view <name>_normalized. Loads nothing.';
 
 CREATE FUNCTION @extschema@.cost_remove_source(name text, drop_raw boolean DEFAULT false)
-  RETURNS void LANGUAGE plpgsql AS $$
+  RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   source @extschema@.sources;
+  staged text;
 BEGIN
+  FOR staged IN SELECT m.staged_table FROM @extschema@.manifests m
+                 WHERE m.source_name = cost_remove_source.name AND m.staged_table IS NOT NULL LOOP
+    PERFORM @extschema@.drop_staged_table(staged);
+  END LOOP;
   DELETE FROM @extschema@.sources s WHERE s.name = cost_remove_source.name RETURNING * INTO source;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'there is no source "%"', name

@@ -1,8 +1,8 @@
 -- What cost_sync() would do.
 CREATE FUNCTION @extschema@.month_argument(value text) RETURNS date
-  LANGUAGE plpgsql IMMUTABLE STRICT AS $$
+  LANGUAGE plpgsql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-  IF value !~ '^\d{4}-\d{2}(-\d{2})?$' THEN
+  IF value !~ '^[0-9]{4}-[0-9]{2}(-[0-9]{2})?$' THEN
     RAISE EXCEPTION '"%" is not a month', value
       USING ERRCODE = 'invalid_datetime_format', HINT = 'Write it as ''2025-11''.';
   END IF;
@@ -12,15 +12,17 @@ $$;
 COMMENT ON FUNCTION @extschema@.month_argument(text) IS 'The first day of a month written as 2025-11 or as any of its days.';
 
 CREATE FUNCTION @extschema@.cost_plan(
-    source text DEFAULT NULL, months integer DEFAULT NULL, since text DEFAULT NULL, until text DEFAULT NULL, force boolean DEFAULT false)
+    source text DEFAULT NULL, months integer DEFAULT NULL, since text DEFAULT NULL, until text DEFAULT NULL, force boolean DEFAULT false,
+    raw boolean DEFAULT NULL, normalized boolean DEFAULT true)
   RETURNS TABLE (source_name text, billing_period date, manifest_id text, action text, files bigint, bytes numeric, why text, fingerprint text)
-  LANGUAGE plpgsql AS $$
+  LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   s @extschema@.sources;
   m record;
   known text[];
   loaded text;
   staged text;
+  complete boolean;
   first_month date := @extschema@.month_argument(since);
   last_month date := @extschema@.month_argument(until);
   seen integer;
@@ -45,8 +47,12 @@ BEGIN
         seen := seen + 1;
         EXIT WHEN seen > months;
         loaded := NULL; staged := NULL;
-        SELECT max(x.fingerprint) FILTER (WHERE x.state = 'loaded'), max(x.fingerprint) FILTER (WHERE x.state = 'staged')
-          INTO loaded, staged FROM @extschema@.manifests x
+        SELECT max(x.fingerprint) FILTER (WHERE x.state = 'loaded'),
+               max(x.fingerprint) FILTER (WHERE x.state = 'staged'
+                 AND to_regclass(format('@extschema@.%I', x.staged_table)) IS NOT NULL),
+               bool_and((x.in_costs OR NOT normalized) AND (x.in_raw OR NOT coalesce(cost_plan.raw, s.raw)))
+                 FILTER (WHERE x.state = 'loaded')
+          INTO loaded, staged, complete FROM @extschema@.manifests x
          WHERE x.source_name = s.name AND x.billing_period = m.billing_period;
         billing_period := m.billing_period; fingerprint := m.fingerprint; manifest_id := m.manifest_id;
         files := m.files; bytes := m.bytes;
@@ -54,10 +60,10 @@ BEGIN
           action := 'fail'; why := m.problem;
         ELSIF staged = m.fingerprint AND NOT force THEN
           action := 'swap'; why := 'loaded already, waits for readers of the raw table';
-        ELSIF loaded = m.fingerprint AND NOT force THEN
+        ELSIF loaded = m.fingerprint AND complete AND NOT force THEN
           action := 'skip'; why := 'unchanged since it was loaded';
         ELSIF loaded = m.fingerprint THEN
-          action := 'replace'; why := 'forced';
+          action := 'replace'; why := CASE WHEN force THEN 'forced' ELSE 'not yet in both raw table and costs' END;
         ELSIF loaded IS NOT NULL THEN
           action := 'replace'; why := 'a new delivery';
         ELSE
@@ -76,5 +82,5 @@ BEGIN
   END LOOP;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.cost_plan(text, integer, text, text, boolean) IS
+COMMENT ON FUNCTION @extschema@.cost_plan(text, integer, text, text, boolean, boolean, boolean) IS
   'What cost_sync() with these arguments would do, newest month first: load, replace, swap, skip or fail, and why. Reads a listing per source and the manifests of new deliveries, no data.';

@@ -1,6 +1,6 @@
 -- One month, in one transaction.
 CREATE FUNCTION @extschema@.follow_columns(source @extschema@.sources, month date) RETURNS integer
-  LANGUAGE plpgsql AS $$
+  LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   added record;
   n integer := 0;
@@ -21,31 +21,51 @@ COMMENT ON FUNCTION @extschema@.follow_columns(@extschema@.sources, date) IS
   'Adds to a source''s foreign table the columns that a month brings, and records them in schema_changes.';
 
 CREATE FUNCTION @extschema@.month_table(source @extschema@.sources, month date, suffix text DEFAULT '') RETURNS text
-  LANGUAGE sql IMMUTABLE AS $$
+  LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
   SELECT source.raw_table || pg_catalog.to_char(month, '_YYYY_MM') || suffix
 $$;
 COMMENT ON FUNCTION @extschema@.month_table(@extschema@.sources, date, text) IS 'The name of a month''s partition.';
 
--- DROP TABLE IF EXISTS would send a NOTICE for each table that is not there, and Studio shows them.
-CREATE FUNCTION @extschema@.drop_table(name text) RETURNS void
-  LANGUAGE plpgsql AS $$
+-- Only what stage_month() made: DROP TABLE IF EXISTS would take any table of that name, and send a
+-- NOTICE where there is none.
+CREATE FUNCTION @extschema@.drop_staged_table(name text) RETURNS void
+  LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  staged regclass := to_regclass(format('@extschema@.%I', name));
 BEGIN
-  IF pg_catalog.to_regclass(pg_catalog.format('@extschema@.%I', name)) IS NOT NULL THEN
-    EXECUTE pg_catalog.format('DROP TABLE @extschema@.%I', name);
+  IF staged IS NULL THEN
+    RETURN;
   END IF;
+  IF NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = staged AND c.relkind = 'r' AND NOT c.relispartition)
+     OR NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = staged AND k.conname = 'month') THEN
+    RAISE EXCEPTION 'table "%" stands where a month is to be staged', name
+      USING ERRCODE = 'duplicate_table', HINT = 'Rename it.';
+  END IF;
+  EXECUTE format('DROP TABLE %s', staged);
 END
 $$;
-COMMENT ON FUNCTION @extschema@.drop_table(text) IS 'Drops a table of this schema if there is one.';
+COMMENT ON FUNCTION @extschema@.drop_staged_table(text) IS 'Drops a table that waits to be swapped in, if it is there.';
 
 CREATE FUNCTION @extschema@.stage_month(source @extschema@.sources, month date) RETURNS @extschema@.manifests
-  LANGUAGE plpgsql AS $$
+  LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   leaf text := @extschema@.month_table(source, month, '_new');
   ft regclass := pg_catalog.format('@extschema@.%I', source.foreign_table)::regclass;
   result record;
+  different text;
   staged @extschema@.manifests;
 BEGIN
-  PERFORM @extschema@.drop_table(leaf);
+  SELECT string_agg(format('ALTER TABLE @extschema@.%I ALTER COLUMN %I TYPE %s', source.raw_table, f.attname,
+                           format_type(f.atttypid, f.atttypmod)), '; ') INTO different
+    FROM pg_attribute f JOIN pg_attribute r ON r.attname = f.attname AND NOT r.attisdropped
+   WHERE f.attrelid = ft AND f.attnum > 0 AND NOT f.attisdropped
+     AND r.attrelid = format('@extschema@.%I', source.raw_table)::regclass AND r.attnum > 0
+     AND (r.atttypid, r.atttypmod) <> (f.atttypid, f.atttypmod);
+  IF different IS NOT NULL THEN
+    RAISE EXCEPTION 'columns of "%" and "%" have different types', source.foreign_table, source.raw_table
+      USING ERRCODE = 'datatype_mismatch', HINT = different || '.';
+  END IF;
+  PERFORM @extschema@.drop_staged_table(leaf);
   EXECUTE pg_catalog.format(
     'CREATE TABLE @extschema@.%I (LIKE @extschema@.%I, sync_timestamp timestamptz NOT NULL, '
     'CONSTRAINT month CHECK (billing_period IS NOT NULL AND billing_period = %L AND year = %L AND month = %L))',
@@ -65,7 +85,7 @@ BEGIN
           result.rows, result.unblended, leaf, now())
   ON CONFLICT (source_name, billing_period, fingerprint) DO UPDATE
     SET manifest_id = EXCLUDED.manifest_id, state = 'staged', files = EXCLUDED.files, bytes = EXCLUDED.bytes,
-        rows = EXCLUDED.rows, unblended = EXCLUDED.unblended, staged_table = EXCLUDED.staged_table, error = NULL,
+        rows = EXCLUDED.rows, unblended = EXCLUDED.unblended, staged_table = EXCLUDED.staged_table, error = NULL, in_raw = false,
         started_at = EXCLUDED.started_at
   RETURNING * INTO staged;
   RETURN staged;
@@ -74,8 +94,23 @@ $$;
 COMMENT ON FUNCTION @extschema@.stage_month(@extschema@.sources, date) IS
   'Loads a month into a table of its own that readers do not see yet.';
 
-CREATE FUNCTION @extschema@.swap_month(source @extschema@.sources, month date, staged_table text) RETURNS boolean
-  LANGUAGE plpgsql AS $$
+CREATE FUNCTION @extschema@.drop_partition(parent regclass, leaf text) RETURNS void
+  LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  partition regclass;
+BEGIN
+  SELECT c.oid INTO partition FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+   WHERE i.inhparent = parent AND c.relname = leaf;
+  IF FOUND THEN
+    EXECUTE format('ALTER TABLE %s DETACH PARTITION %s', parent, partition);
+    EXECUTE format('DROP TABLE %s', partition);
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.drop_partition(regclass, text) IS 'Detaches and drops a month''s partition, if the raw table has it.';
+
+CREATE FUNCTION @extschema@.swap_month(source @extschema@.sources, month date, staged_table text, keep boolean) RETURNS boolean
+  LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   leaf text := @extschema@.month_table(source, month);
   patience text := coalesce(pg_catalog.current_setting('cur_fdw.swap_lock_timeout', true), '2s');
@@ -86,6 +121,12 @@ BEGIN
   PERFORM pg_catalog.set_config('lock_timeout', patience, true);
   BEGIN
     EXECUTE pg_catalog.format('LOCK TABLE @extschema@.%I IN ACCESS EXCLUSIVE MODE', source.raw_table);
+    IF NOT keep THEN
+      PERFORM @extschema@.drop_partition(parent, leaf);
+      PERFORM @extschema@.drop_staged_table(staged_table);
+      PERFORM set_config('lock_timeout', previous, true);
+      RETURN true;
+    END IF;
     FOR added IN
       SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod) AS data_type FROM pg_catalog.pg_attribute a
        WHERE a.attrelid = pg_catalog.format('@extschema@.%I', staged_table)::regclass AND a.attnum > 0 AND NOT a.attisdropped
@@ -103,11 +144,11 @@ BEGIN
        ORDER BY p.attnum LOOP
       EXECUTE pg_catalog.format('ALTER TABLE @extschema@.%I ADD COLUMN %I %s', staged_table, added.attname, added.data_type);
     END LOOP;
-    IF EXISTS (SELECT FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
-                WHERE i.inhparent = parent AND c.relname = leaf) THEN
-      EXECUTE pg_catalog.format('ALTER TABLE %s DETACH PARTITION @extschema@.%I', parent, leaf);
+    PERFORM @extschema@.drop_partition(parent, leaf);
+    IF to_regclass(format('@extschema@.%I', leaf)) IS NOT NULL THEN
+      RAISE EXCEPTION 'table "%" stands where the month''s partition is to be', leaf
+        USING ERRCODE = 'duplicate_table', HINT = 'It belongs to no source. Rename it.';
     END IF;
-    PERFORM @extschema@.drop_table(leaf);
     EXECUTE pg_catalog.format('ALTER TABLE @extschema@.%I RENAME TO %I', staged_table, leaf);
     EXECUTE pg_catalog.format('ALTER TABLE %s ATTACH PARTITION @extschema@.%I FOR VALUES IN (%L)', parent, leaf, month);
   EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
@@ -118,11 +159,11 @@ BEGIN
   RETURN true;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.swap_month(@extschema@.sources, date, text) IS
-  'Puts a staged table in the place of the month''s partition. False when readers did not let go of the raw table within cur_fdw.swap_lock_timeout.';
+COMMENT ON FUNCTION @extschema@.swap_month(@extschema@.sources, date, text, boolean) IS
+  'Puts a staged table in the place of the month''s partition, or with keep => false drops both. False when readers did not let go of the raw table within cur_fdw.swap_lock_timeout.';
 
 CREATE FUNCTION @extschema@.roll_up_month(source @extschema@.sources, month date, relation regclass, expected numeric) RETURNS void
-  LANGUAGE plpgsql AS $$
+  LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   total numeric;
 BEGIN
@@ -146,10 +187,9 @@ COMMENT ON FUNCTION @extschema@.roll_up_month(@extschema@.sources, date, regclas
   'Replaces a month in costs_daily, and refuses a total that differs from the one read from the files.';
 
 CREATE FUNCTION @extschema@.sync_month(source @extschema@.sources, month date, fingerprint text, raw boolean, normalized boolean, force boolean)
-  RETURNS @extschema@.manifests LANGUAGE plpgsql AS $$
+  RETURNS @extschema@.manifests LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   ledger @extschema@.manifests;
-  leaf regclass;
 BEGIN
   IF NOT pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended('cur_fdw ' || source.name || pg_catalog.to_char(month, ' YYYY-MM'), 0)) THEN
     RAISE NOTICE '% %: another session is loading it', source.name, pg_catalog.to_char(month, 'YYYY-MM');
@@ -158,31 +198,58 @@ BEGIN
   IF NOT force AND EXISTS (
       SELECT FROM @extschema@.manifests m
        WHERE m.source_name = source.name AND m.billing_period = month AND m.state = 'loaded'
-         AND m.fingerprint = sync_month.fingerprint) THEN
+         AND m.fingerprint = sync_month.fingerprint
+         AND (m.in_costs OR NOT normalized) AND (m.in_raw OR NOT sync_month.raw)) THEN
     RETURN NULL;
   END IF;
   SELECT * INTO ledger FROM @extschema@.manifests m
    WHERE m.source_name = source.name AND m.billing_period = month AND m.state = 'staged'
      AND m.fingerprint = sync_month.fingerprint;
-  IF NOT FOUND THEN
+  IF NOT FOUND OR force OR to_regclass(format('@extschema@.%I', ledger.staged_table)) IS NULL THEN
     ledger := @extschema@.stage_month(source, month);
+    IF ledger.fingerprint <> sync_month.fingerprint THEN
+      RAISE EXCEPTION 'a new delivery of source "%", % arrived meanwhile', source.name, to_char(month, 'YYYY-MM')
+        USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'The next cost_sync() loads it.';
+    END IF;
   END IF;
-  leaf := pg_catalog.format('@extschema@.%I', ledger.staged_table)::regclass;
-  IF raw AND NOT @extschema@.swap_month(source, month, ledger.staged_table) THEN
+  BEGIN
+    -- First, because the swap holds off the raw table's readers until the end of the transaction.
+    IF normalized THEN
+      PERFORM @extschema@.roll_up_month(source, month,
+        format('@extschema@.%I', ledger.staged_table)::regclass, ledger.unblended);
+    END IF;
+    IF NOT @extschema@.swap_month(source, month, ledger.staged_table, raw) THEN
+      RAISE EXCEPTION 'readers hold the raw table' USING ERRCODE = 'CF001';
+    END IF;
+  EXCEPTION WHEN SQLSTATE 'CF001' THEN
     RETURN ledger;
-  END IF;
-  IF normalized THEN
-    PERFORM @extschema@.roll_up_month(source, month, leaf, ledger.unblended);
-  END IF;
-  IF NOT raw THEN
-    EXECUTE pg_catalog.format('DROP TABLE %s', leaf);
-  END IF;
-  UPDATE @extschema@.manifests m SET state = 'superseded', staged_table = NULL
+  END;
+  UPDATE @extschema@.manifests m SET state = 'superseded', staged_table = NULL, in_raw = false, in_costs = in_costs AND NOT normalized
    WHERE m.source_name = source.name AND m.billing_period = month AND m.id <> ledger.id AND m.state <> 'superseded';
-  UPDATE @extschema@.manifests m SET state = 'loaded', staged_table = NULL, loaded_at = clock_timestamp(), error = NULL
+  UPDATE @extschema@.manifests m
+     SET state = 'loaded', staged_table = NULL, loaded_at = clock_timestamp(), error = NULL,
+         in_raw = sync_month.raw, in_costs = normalized OR in_costs
    WHERE m.id = ledger.id RETURNING * INTO ledger;
   RETURN ledger;
 END
 $$;
 COMMENT ON FUNCTION @extschema@.sync_month(@extschema@.sources, date, text, boolean, boolean, boolean) IS
   'Loads one month and swaps it in: raw table, costs_daily and ledger together. Returns the ledger row: loaded, or staged when readers held the raw table; NULL when another session loads the month or has done so meanwhile.';
+
+CREATE FUNCTION @extschema@.note_month(
+    source text, month date, fingerprint text, manifest_id text, files bigint, bytes numeric, failure text) RETURNS void
+  LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+  INSERT INTO @extschema@.manifests AS m
+    (source_name, billing_period, fingerprint, manifest_id, state, files, bytes, started_at, error)
+  SELECT s.name, month, note_month.fingerprint, note_month.manifest_id,
+         CASE WHEN failure IS NULL THEN 'loading' ELSE 'failed' END::@extschema@.manifest_state,
+         note_month.files, note_month.bytes, clock_timestamp(), failure
+    FROM @extschema@.sources s
+   -- The source may have been removed meanwhile; without a fingerprint no month is known.
+   WHERE s.name = source AND note_month.fingerprint IS NOT NULL FOR KEY SHARE
+  ON CONFLICT (source_name, billing_period, fingerprint) DO UPDATE
+    SET state = CASE WHEN m.state IN ('staged', 'loaded') THEN m.state ELSE EXCLUDED.state END,
+        started_at = EXCLUDED.started_at, error = EXCLUDED.error
+$$;
+COMMENT ON FUNCTION @extschema@.note_month(text, date, text, text, bigint, numeric, text) IS
+  'Writes into the ledger that a month is being loaded, or why it failed.';

@@ -15,7 +15,7 @@ DECLARE
   tried integer := 0;
   brought integer;
 BEGIN
-  FOR step IN SELECT p.* FROM @extschema@.cost_plan(source, months, since, until, force) p
+  FOR step IN SELECT p.* FROM @extschema@.cost_plan(source, months, since, until, force, raw, normalized) p
                ORDER BY p.billing_period DESC NULLS FIRST, p.source_name LOOP
     CONTINUE WHEN step.action = 'skip';
     IF dry_run THEN
@@ -31,7 +31,9 @@ BEGIN
     month_started := pg_catalog.clock_timestamp();
     failure := NULL;
     done := NULL;
-    SELECT * INTO STRICT s FROM @extschema@.sources x WHERE x.name = step.source_name;
+    SELECT * INTO s FROM @extschema@.sources x WHERE x.name = step.source_name;
+    -- Removed meanwhile.
+    CONTINUE WHEN NOT FOUND;
     BEGIN
       IF step.action = 'fail' THEN
         failure := step.why;
@@ -42,12 +44,7 @@ BEGIN
           RAISE NOTICE '% %: % new columns, see cost_analytics.schema_changes', s.name,
             pg_catalog.to_char(step.billing_period, 'YYYY-MM'), brought;
         END IF;
-        INSERT INTO @extschema@.manifests AS m
-          (source_name, billing_period, fingerprint, manifest_id, state, files, bytes, started_at)
-        VALUES (s.name, step.billing_period, step.fingerprint, step.manifest_id, 'loading', step.files, step.bytes, month_started)
-        ON CONFLICT (source_name, billing_period, fingerprint) DO UPDATE
-          SET state = CASE WHEN m.state IN ('staged', 'loaded') THEN m.state ELSE 'loading' END,
-              started_at = EXCLUDED.started_at, error = NULL;
+        PERFORM @extschema@.note_month(s.name, step.billing_period, step.fingerprint, step.manifest_id, step.files, step.bytes, NULL);
       END IF;
     EXCEPTION WHEN OTHERS THEN
       failure := SQLERRM;
@@ -67,20 +64,14 @@ BEGIN
     END IF;
     IF failure IS NULL THEN
       RAISE NOTICE '% %: % (% rows, % unblended, % s)', s.name, pg_catalog.to_char(step.billing_period, 'YYYY-MM'),
-        CASE done.state WHEN 'staged' THEN 'staged, readers hold the raw table; the next cost_sync() swaps it in'
+        CASE done.state::text WHEN 'staged' THEN 'staged, readers hold the raw table; the next cost_sync() swaps it in'
                         ELSE done.state::text END,
         done.rows, pg_catalog.round(done.unblended, 2),
         pg_catalog.round(extract(epoch FROM pg_catalog.clock_timestamp() - month_started)::numeric, 1);
     ELSE
-      failures := failures || pg_catalog.concat_ws(' ', s.name, pg_catalog.to_char(step.billing_period, 'YYYY-MM') || ':', failure);
-      -- Not known when the listing itself failed: then no month did.
-      IF step.fingerprint IS NOT NULL THEN
-        INSERT INTO @extschema@.manifests AS m
-          (source_name, billing_period, fingerprint, manifest_id, state, files, bytes, started_at, error)
-        VALUES (s.name, step.billing_period, step.fingerprint, step.manifest_id, 'failed', step.files, step.bytes, month_started, failure)
-        ON CONFLICT (source_name, billing_period, fingerprint) DO UPDATE
-          SET state = CASE WHEN m.state IN ('staged', 'loaded') THEN m.state ELSE 'failed' END, error = failure;
-      END IF;
+      failures := pg_catalog.array_append(failures,
+        pg_catalog.concat_ws(' ', s.name, pg_catalog.to_char(step.billing_period, 'YYYY-MM') || ':', failure));
+      PERFORM @extschema@.note_month(s.name, step.billing_period, step.fingerprint, step.manifest_id, step.files, step.bytes, failure);
     END IF;
     INSERT INTO @extschema@.sync_log
       (source_name, rows_loaded, status, error_message, duration_seconds, bytes, billing_period, manifest_id)
@@ -89,7 +80,7 @@ BEGIN
             step.billing_period, coalesce(done.manifest_id, step.manifest_id));
     COMMIT;
   END LOOP;
-  IF failures <> '{}' THEN
+  IF pg_catalog.cardinality(failures) > 0 THEN
     RAISE EXCEPTION 'cost_sync: % of % months failed: %', pg_catalog.cardinality(failures), tried,
       pg_catalog.array_to_string(failures, '; ')
       USING ERRCODE = 'external_routine_exception',

@@ -27,8 +27,8 @@ pub enum Kind {
     Float4,
     /// `double precision`
     Float8,
-    /// `numeric`, with its type modifier.
-    Numeric(i32),
+    /// `numeric`, of any precision and scale
+    Numeric,
     /// `text`, `varchar`
     Text,
     /// `date`
@@ -50,7 +50,7 @@ impl Kind {
             (pg_sys::INT8OID, _) => Self::Int8,
             (pg_sys::FLOAT4OID, _) => Self::Float4,
             (pg_sys::FLOAT8OID, _) => Self::Float8,
-            (pg_sys::NUMERICOID, typmod) => Self::Numeric(typmod),
+            (pg_sys::NUMERICOID, -1) => Self::Numeric,
             (pg_sys::TEXTOID | pg_sys::VARCHAROID, -1) => Self::Text,
             (pg_sys::DATEOID, _) => Self::Date,
             (pg_sys::TIMESTAMPOID, -1) => Self::Timestamp,
@@ -69,7 +69,7 @@ impl Kind {
             Self::Float4 => DataType::Float32,
             Self::Float8 => DataType::Float64,
             // As text, in which doubles have their shortest exact spelling.
-            Self::Numeric(_) | Self::Text => DataType::Utf8View,
+            Self::Numeric | Self::Text => DataType::Utf8View,
             Self::Date => DataType::Date32,
             Self::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
             Self::Timestamptz => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
@@ -179,7 +179,7 @@ fn convert(
         Kind::Int8 => number::int8s(downcast(array, target)?, cells),
         Kind::Float4 => number::float4s(downcast(array, target)?, cells),
         Kind::Float8 => number::float8s(downcast(array, target)?, cells),
-        Kind::Numeric(typmod) => numeric::numerics(downcast(array, target)?, typmod, cells),
+        Kind::Numeric => numeric::numerics(downcast(array, target)?, cells),
         Kind::Text => text::texts(downcast(array, target)?, target, cells, texts),
         Kind::Date => time::dates(downcast(array, target)?, target, cells),
         Kind::Timestamp | Kind::Timestamptz => {

@@ -8,28 +8,26 @@ use pgrx::pg_sys::{self, Datum};
 use super::Cells;
 use crate::error::Error;
 
-pub(super) fn numerics(
-    array: &StringViewArray,
-    typmod: i32,
-    mut cells: Cells<'_>,
-) -> Result<(), Error> {
+const NO_TYPMOD: i32 = -1;
+
+pub(super) fn numerics(array: &StringViewArray, mut cells: Cells<'_>) -> Result<(), Error> {
     for row in 0..array.len() {
         if array.is_valid(row) {
-            cells.set(row, from_decimal_text(array.value(row), typmod));
+            cells.set(row, from_decimal_text(array.value(row)));
         }
     }
     Ok(())
 }
 
-/// What `text::numeric(typmod)` gives, allocated in the current memory context. Raises Postgres's
+/// What `text::numeric` gives, allocated in the current memory context. Raises Postgres's
 /// ERROR for a text that is no number.
-pub fn from_decimal_text(text: &str, typmod: i32) -> Datum {
+pub fn from_decimal_text(text: &str) -> Datum {
     // A text with a NUL byte is no number, and its part before the NUL must not pass for one.
     let text = CString::new(text).unwrap_or_else(|_| c"a NUL byte".to_owned());
     let arguments = [
         Some(Datum::from(text.as_ptr())),
         Some(Datum::from(pg_sys::InvalidOid)),
-        Some(Datum::from(typmod)),
+        Some(Datum::from(NO_TYPMOD)),
     ];
     // SAFETY: numeric_in takes a C string, a type OID it ignores and a typmod; it is strict, and
     // never returns NULL.

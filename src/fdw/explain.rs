@@ -22,6 +22,12 @@ pub unsafe extern "C-unwind" fn explain_foreign_scan(
         };
         let traffic = state.traffic();
         let prefix = state.table.prefix.clone();
+        // A scan that was never started, as in a subplan that no row asked for, must not start now:
+        // its parameters have no values, and nobody asked for its listing.
+        if !state.explain_only && state.resolved.is_none() {
+            text(explain, c"Export", &prefix);
+            return;
+        }
         let resolved = state.resolve(node).or_raise();
         let files: usize = resolved.deliveries.iter().map(|d| d.files.len()).sum();
         let bytes: u64 = resolved.deliveries.iter().map(|d| d.bytes()).sum();

@@ -199,6 +199,7 @@ fn column_definition(name: &billing::SqlName, data_type: &str) -> String {
     )
 }
 
+/// A literal as SQL spells it, whatever standard_conforming_strings says.
 fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
+    pgrx::spi::quote_literal(text)
 }

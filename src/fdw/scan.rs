@@ -24,6 +24,8 @@ pub struct ScanState {
     needed: Vec<usize>,
     targets: Vec<Target>,
     filter: MonthFilter,
+    /// Whether only the plan is wanted. Parameters have no values then.
+    pub explain_only: bool,
     /// The months that can match, once resolved.
     pub resolved: Option<Resolved>,
     scan: Option<Scan>,
@@ -176,6 +178,7 @@ pub unsafe extern "C-unwind" fn begin_foreign_scan(
             needed,
             filter: MonthFilter::new(node, &columns, explain_only),
             columns,
+            explain_only,
             resolved: None,
             scan: None,
             rows: Rows::default(),

@@ -9,7 +9,7 @@ use pgrx::{AnyNumeric, pg_sys};
 
 use super::looking::bill_of;
 use super::money::numeric;
-use crate::datum::{Rows, Target};
+use crate::datum::{Kind, Rows, Target};
 use crate::error::{Error, OrRaise};
 use crate::fdw::{self, Column, OpenRelation, columns_of};
 use crate::{backend, gucs};
@@ -81,6 +81,12 @@ fn load(
     let targets: Vec<Target> = columns.iter().map(|c| c.target.clone()).collect();
     let fields: Vec<Field> = columns.iter().map(Column::field).collect();
     let cost = columns.iter().position(|c| c.target.name == COST);
+    if cost.is_some_and(|c| columns[c].target.kind != Kind::Float8) {
+        return Err(Error::Target {
+            relation: relation_name(inserter.relation),
+            why: format!("column \"{COST}\" must be double precision, as AWS writes it"),
+        });
+    }
     let request = Request {
         fields,
         deliveries: vec![delivery.clone()],

@@ -14,7 +14,7 @@ fn exact_numeric(value: f64) -> AnyNumeric {
 
 /// The numeric that a decimal spelling denotes.
 pub fn numeric(text: &str) -> AnyNumeric {
-    let datum = numeric_from_text(text, -1);
+    let datum = numeric_from_text(text);
     // SAFETY: the datum is a numeric that was just made, not NULL.
     match unsafe { AnyNumeric::from_polymorphic_datum(datum, false, pg_sys::NUMERICOID) } {
         Some(numeric) => numeric,

@@ -44,7 +44,7 @@ const RULES: &[Rule] = &[
             // us-west-2a is in us-west-2; us-west-2-lax-1a is a local zone of its own.
             (
                 "line_item_availability_zone",
-                "nullif(regexp_replace(line_item_availability_zone, '([0-9])[a-z]$', '\\1'), '')",
+                "nullif(regexp_replace(line_item_availability_zone, '(?<=[0-9])[a-z]$', ''), '')",
             ),
         ],
         otherwise: "NULL",

@@ -12,12 +12,11 @@ pub fn sql_type(file: &DataType) -> Option<String> {
         DataType::Int8 | DataType::Int16 | DataType::UInt8 => "smallint".to_owned(),
         DataType::Int32 | DataType::UInt16 => "integer".to_owned(),
         DataType::Int64 | DataType::UInt32 => "bigint".to_owned(),
-        DataType::UInt64 => "numeric(20,0)".to_owned(),
+        // Without precision and scale: a later month may have more digits.
+        DataType::UInt64 => "numeric".to_owned(),
         DataType::Float16 | DataType::Float32 => "real".to_owned(),
         DataType::Float64 => "double precision".to_owned(),
-        DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale) => {
-            format!("numeric({precision},{scale})")
-        }
+        DataType::Decimal128(..) | DataType::Decimal256(..) => "numeric".to_owned(),
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "text".to_owned(),
         DataType::Dictionary(_, value) => return sql_type(value),
         DataType::Date32 => "date".to_owned(),

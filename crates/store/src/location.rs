@@ -44,6 +44,13 @@ impl Location {
             url: url.to_owned(),
             why,
         };
+        // Before anything else, so that no message repeats what may be a key.
+        if url.contains('@') {
+            return Err(Error::BadUrl {
+                url: "…".to_owned(),
+                why: "user and password belong into a user mapping",
+            });
+        }
         let parsed = Url::parse(url).map_err(|_| bad("it is not a URL"))?;
         match parsed.scheme() {
             "s3" => {
@@ -54,7 +61,19 @@ impl Location {
                         "a folder belongs into the prefix, not behind the bucket",
                     ));
                 }
+                // Bucket and region become parts of a host name: anything else in them could send
+                // requests to another host.
+                let in_host = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+                if !bucket.chars().all(in_host) {
+                    return Err(bad(
+                        "a bucket's name has letters, digits, dots and hyphens only",
+                    ));
+                }
                 let region = region.unwrap_or("us-east-1").to_owned();
+                let in_region = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+                if region.is_empty() || !region.chars().all(in_region) {
+                    return Err(bad("the region must be a name as eu-west-2"));
+                }
                 Ok(Self::S3 {
                     bucket,
                     region,
@@ -97,6 +116,13 @@ impl Endpoint {
             endpoint: endpoint.to_owned(),
             why,
         };
+        // Before anything else, so that no message repeats what may be a password.
+        if endpoint.contains('@') {
+            return Err(Error::BadEndpoint {
+                endpoint: "…".to_owned(),
+                why: "user and password belong into a user mapping",
+            });
+        }
         let url = Url::parse(endpoint).map_err(|_| bad("it is not a URL"))?;
         match url.scheme() {
             "https" => {}
@@ -106,13 +132,6 @@ impl Endpoint {
         }
         if url.host_str().is_none_or(str::is_empty) {
             return Err(bad("it names no host"));
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            // The message must not repeat what may be a password.
-            return Err(Error::BadEndpoint {
-                endpoint: url.host_str().unwrap_or_default().to_owned(),
-                why: "user and password belong into a user mapping",
-            });
         }
         if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
             return Err(bad("it must end after host and port"));
@@ -213,6 +232,7 @@ mod tests {
     fn urls_that_would_be_misread_are_refused() {
         for url in [
             "s3://",
+            "s3://key:secret@b",
             "s3://b/folder",
             "bills",
             "http://b",
@@ -224,6 +244,17 @@ mod tests {
     }
 
     #[test]
+    fn a_region_cannot_name_another_host() {
+        for region in ["x@10.0.0.5:8443/", "eu-west-2/", "", "EU", "a.b"] {
+            assert!(
+                Location::parse("s3://b", Some(region), None, false).is_err(),
+                "{region}"
+            );
+        }
+        assert!(Location::parse("s3://b", Some("eu-west-2"), None, false).is_ok());
+    }
+
+    #[test]
     fn endpoints_that_reach_further_than_a_store_are_refused() {
         for endpoint in [
             "http://s3.example.com",
@@ -231,6 +262,7 @@ mod tests {
             "https://[fe80::1]",
             "https://[::ffff:169.254.169.254]",
             "https://user:hunter2@s3.example.com",
+            "http://user:hunter2@s3.example.com",
             "https://s3.example.com/x",
             "https://s3.example.com?x=1",
             "ftp://s3.example.com",
