@@ -12,6 +12,7 @@ mod errors;
 mod fixture;
 mod front_door;
 mod harness;
+mod keeping;
 mod real;
 mod ship;
 mod sync;
@@ -26,6 +27,7 @@ const MODULES: &[&[Test]] = &[
     errors::TESTS,
     real::TESTS,
     sync::TESTS,
+    keeping::TESTS,
     dump::TESTS,
     cron::TESTS,
     front_door::TESTS,
