@@ -11,6 +11,7 @@ use pgrx::pg_sys;
 
 use crate::error::Error;
 pub use numeric::from_decimal_text as numeric_from_text;
+pub use time::EPOCH_DAYS;
 
 /// The Postgres types that files can fill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,8 @@ use pgrx::pg_sys::Datum;
 use super::{Cells, Target};
 use crate::error::Error;
 
-const EPOCH_DAYS: i32 = 10_957;
+/// Days from 1970-01-01 to 2000-01-01.
+pub const EPOCH_DAYS: i32 = 10_957;
 const EPOCH_MICROSECONDS: i64 = EPOCH_DAYS as i64 * 86_400_000_000;
 
 /// 4713-01-01 BC to 5874897-12-31, in days from 2000-01-01 (Postgres, datatype/timestamp.h).

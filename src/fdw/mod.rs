@@ -74,3 +74,16 @@ unsafe fn elements<T>(list: *mut pg_sys::List) -> impl Iterator<Item = *mut T> {
         unsafe { pg_sys::list_nth(list, i).cast::<T>() }
     })
 }
+
+/// The attribute numbers in a set made by pull_varattnos, which offsets them by the lowest.
+///
+/// # Safety
+/// `set` is NULL or a valid set.
+unsafe fn attributes_in(set: *mut pg_sys::Bitmapset) -> Vec<i32> {
+    // SAFETY: the caller's promise; bms_next_member accepts NULL and ends with a negative number.
+    let next = |member: &i32| Some(unsafe { pg_sys::bms_next_member(set, *member) });
+    std::iter::successors(next(&-1), next)
+        .take_while(|member| *member >= 0)
+        .map(|member| member + pg_sys::FirstLowInvalidHeapAttributeNumber)
+        .collect()
+}

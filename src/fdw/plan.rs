@@ -3,7 +3,7 @@
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-use super::elements;
+use super::{attributes_in, elements};
 
 /// Rows of an export that was never analyzed: a middling bill, so that joins hash it.
 const ROWS_UNKNOWN: f64 = 1_000_000.0;
@@ -97,16 +97,12 @@ unsafe fn needed_attributes(rel: *mut pg_sys::RelOptInfo) -> *mut pg_sys::List {
         for clause in elements::<pg_sys::RestrictInfo>((*rel).baserestrictinfo) {
             pg_sys::pull_varattnos((*clause).clause.cast(), (*rel).relid, &mut used);
         }
-        let mut member = -1;
-        loop {
-            member = pg_sys::bms_next_member(used, member);
-            if member < 0 {
-                return list;
-            }
-            let attnum = member + pg_sys::FirstLowInvalidHeapAttributeNumber;
-            if attnum >= 0 {
-                list = pg_sys::lappend_int(list, attnum);
-            }
+        for attnum in attributes_in(used)
+            .into_iter()
+            .filter(|attnum| *attnum >= 0)
+        {
+            list = pg_sys::lappend_int(list, attnum);
         }
     }
+    list
 }

@@ -10,7 +10,8 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::columns::Column;
-use super::elements;
+use super::{attributes_in, elements};
+use crate::datum::EPOCH_DAYS;
 
 /// The conditions on path columns of a scan, compiled.
 #[derive(Debug)]
@@ -89,12 +90,9 @@ impl MonthFilter {
 }
 
 fn path_value(source: &Source, period: BillingPeriod) -> Option<pg_sys::Datum> {
-    const DAYS_TO_2000: i32 = 10_957;
     match source {
         Source::File(_) => None,
-        Source::BillingPeriod => Some(pg_sys::Datum::from(
-            period.days_since_epoch() - DAYS_TO_2000,
-        )),
+        Source::BillingPeriod => Some(pg_sys::Datum::from(period.days_since_epoch() - EPOCH_DAYS)),
         Source::Year => period.year().to_string().into_datum(),
         Source::Month => period.month().to_string().into_datum(),
     }
@@ -110,21 +108,14 @@ unsafe fn looks_at_path_only(
     // SAFETY: the caller passes a planned expression.
     unsafe {
         pg_sys::pull_varattnos(condition, relid, &mut used);
-        let mut member = -1;
-        let mut any = false;
-        loop {
-            member = pg_sys::bms_next_member(used, member);
-            if member < 0 {
-                break;
-            }
-            any = true;
-            let attnum = member + pg_sys::FirstLowInvalidHeapAttributeNumber;
-            let column = columns.iter().find(|c| i32::from(c.attnum) == attnum);
-            if column.is_none_or(|c| matches!(c.source, Source::File(_))) {
-                return false;
-            }
-        }
-        any && !pg_sys::contain_volatile_functions(condition)
+        let attributes = attributes_in(used);
+        let from_path = |attnum: &i32| {
+            let column = columns.iter().find(|c| i32::from(c.attnum) == *attnum);
+            column.is_some_and(|c| !matches!(c.source, Source::File(_)))
+        };
+        !attributes.is_empty()
+            && attributes.iter().all(from_path)
+            && !pg_sys::contain_volatile_functions(condition)
             && !pg_sys::contain_subplans(condition)
     }
 }
