@@ -113,6 +113,12 @@ pub enum Error {
         /// The reason.
         why: String,
     },
+    /// A plan that this version of the extension cannot run.
+    #[error("the cached plan cannot be run: {why}")]
+    Plan {
+        /// The reason.
+        why: String,
+    },
     /// Not allowed.
     #[error("permission denied for table \"{relation}\"")]
     Permission {
@@ -148,6 +154,7 @@ impl Error {
             Self::ColumnType { .. } | Self::Shape { .. } => Code::ERRCODE_FDW_INVALID_DATA_TYPE,
             Self::NulByte { .. } => Code::ERRCODE_CHARACTER_NOT_IN_REPERTOIRE,
             Self::DateOutOfRange { .. } => Code::ERRCODE_DATETIME_FIELD_OVERFLOW,
+            Self::Plan { .. } => Code::ERRCODE_FEATURE_NOT_SUPPORTED,
             Self::Encoding => Code::ERRCODE_FEATURE_NOT_SUPPORTED,
         }
     }
@@ -184,6 +191,7 @@ impl Error {
             Self::NulByte { .. } | Self::DateOutOfRange { .. } => {
                 "Leave the column out of the select list, and report the file to the provider.".to_owned()
             }
+            Self::Plan { .. } => "DISCARD PLANS, and prepare the statement again.".to_owned(),
             Self::Encoding => "CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0.".to_owned(),
             Self::Target { .. } => {
                 "Load into an ordinary table without triggers, rules and generated columns.".to_owned()
@@ -202,7 +210,7 @@ impl Error {
 }
 
 fn engine_code(error: &engine::Error) -> Code {
-    use engine::Error as E;
+    use engine::{Error as E, Raised};
     match error {
         E::Store(error) => store_code(error),
         E::Billing(_) => Code::ERRCODE_FDW_ERROR,
@@ -214,6 +222,10 @@ fn engine_code(error: &engine::Error) -> Code {
         E::BadFile { .. } => Code::ERRCODE_DATA_CORRUPTED,
         E::TypeMismatch { .. } => Code::ERRCODE_FDW_INVALID_DATA_TYPE,
         E::OutOfMemory { .. } => Code::ERRCODE_OUT_OF_MEMORY,
+        E::Raised(Raised::FloatOverflow) => Code::ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
+        E::Raised(Raised::TimestampOutOfRange) => Code::ERRCODE_DATETIME_FIELD_OVERFLOW,
+        E::Raised(Raised::LikeEscape) => Code::ERRCODE_INVALID_ESCAPE_SEQUENCE,
+        E::Unexplained { .. } | E::Execution(_) => Code::ERRCODE_FDW_ERROR,
         E::Threads { .. } => Code::ERRCODE_SYSTEM_ERROR,
     }
 }

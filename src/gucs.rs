@@ -12,6 +12,7 @@ static CONNECT_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(5_000);
 static READ_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(30_000);
 static RETRIES: GucSetting<i32> = GucSetting::<i32>::new(3);
 static SWAP_LOCK_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(2_000);
+static ENABLE_PUSHDOWN: GucSetting<bool> = GucSetting::<bool>::new(true);
 static ALLOWED_ENDPOINTS: GucSetting<Option<CString>> =
     GucSetting::<Option<CString>>::new(Some(c""));
 
@@ -77,6 +78,14 @@ pub fn define() {
         GucContext::Userset,
         GucFlags::UNIT_MS,
     );
+    GucRegistry::define_bool_guc(
+        c"cur_fdw.enable_pushdown",
+        c"Whether filters, aggregates, sorts and limits run in the reading threads.",
+        c"The answers are the same either way; off is slower.",
+        &ENABLE_PUSHDOWN,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
     GucRegistry::define_string_guc(
         c"cur_fdw.allowed_endpoints",
         c"Comma-separated endpoints that servers of ordinary users may name.",
@@ -95,6 +104,11 @@ pub fn memory_limit() -> usize {
 /// `cur_fdw.threads`.
 pub fn threads() -> usize {
     THREADS.get().max(1) as usize
+}
+
+/// `cur_fdw.enable_pushdown`.
+pub fn enable_pushdown() -> bool {
+    ENABLE_PUSHDOWN.get()
 }
 
 /// The limits of one request.

@@ -6,76 +6,30 @@ mod text;
 mod time;
 
 use arrow::array::{Array, RecordBatch};
-use arrow::datatypes::{DataType, TimeUnit};
+use engine::Kind;
 use pgrx::pg_sys;
 
 use crate::error::Error;
-pub use numeric::from_decimal_text as numeric_from_text;
-pub use time::EPOCH_DAYS;
+pub use numeric::{from_decimal_text as numeric_from_text, quotient};
+pub use time::{EPOCH_DAYS, EPOCH_MICROSECONDS};
 
-/// The Postgres types that files can fill.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// `boolean`
-    Bool,
-    /// `smallint`
-    Int2,
-    /// `integer`
-    Int4,
-    /// `bigint`
-    Int8,
-    /// `real`
-    Float4,
-    /// `double precision`
-    Float8,
-    /// `numeric`, of any precision and scale
-    Numeric,
-    /// `text`, `varchar`
-    Text,
-    /// `date`
-    Date,
-    /// `timestamp`, in UTC
-    Timestamp,
-    /// `timestamptz`
-    Timestamptz,
-}
-
-impl Kind {
-    /// The kind of a column, or `None` for a type no file can fill faithfully: a length or
-    /// precision that would have to cut values counts as such.
-    pub fn of(type_oid: pg_sys::Oid, typmod: i32) -> Option<Self> {
-        Some(match (type_oid, typmod) {
-            (pg_sys::BOOLOID, _) => Self::Bool,
-            (pg_sys::INT2OID, _) => Self::Int2,
-            (pg_sys::INT4OID, _) => Self::Int4,
-            (pg_sys::INT8OID, _) => Self::Int8,
-            (pg_sys::FLOAT4OID, _) => Self::Float4,
-            (pg_sys::FLOAT8OID, _) => Self::Float8,
-            (pg_sys::NUMERICOID, -1) => Self::Numeric,
-            (pg_sys::TEXTOID | pg_sys::VARCHAROID, -1) => Self::Text,
-            (pg_sys::DATEOID, _) => Self::Date,
-            (pg_sys::TIMESTAMPOID, -1) => Self::Timestamp,
-            (pg_sys::TIMESTAMPTZOID, -1) => Self::Timestamptz,
-            _ => return None,
-        })
-    }
-
-    /// The Arrow type to ask the engine for.
-    pub fn arrow(self) -> DataType {
-        match self {
-            Self::Bool => DataType::Boolean,
-            Self::Int2 => DataType::Int16,
-            Self::Int4 => DataType::Int32,
-            Self::Int8 => DataType::Int64,
-            Self::Float4 => DataType::Float32,
-            Self::Float8 => DataType::Float64,
-            // As text, in which doubles have their shortest exact spelling.
-            Self::Numeric | Self::Text => DataType::Utf8View,
-            Self::Date => DataType::Date32,
-            Self::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
-            Self::Timestamptz => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
-        }
-    }
+/// The kind of a column, or `None` for a type no file can fill faithfully: a length or precision
+/// that would have to cut values counts as such.
+pub fn kind_of(type_oid: pg_sys::Oid, typmod: i32) -> Option<Kind> {
+    Some(match (type_oid, typmod) {
+        (pg_sys::BOOLOID, _) => Kind::Bool,
+        (pg_sys::INT2OID, _) => Kind::Int2,
+        (pg_sys::INT4OID, _) => Kind::Int4,
+        (pg_sys::INT8OID, _) => Kind::Int8,
+        (pg_sys::FLOAT4OID, _) => Kind::Float4,
+        (pg_sys::FLOAT8OID, _) => Kind::Float8,
+        (pg_sys::NUMERICOID, -1) => Kind::Numeric,
+        (pg_sys::TEXTOID | pg_sys::VARCHAROID, -1) => Kind::Text,
+        (pg_sys::DATEOID, _) => Kind::Date,
+        (pg_sys::TIMESTAMPOID, -1) => Kind::Timestamp,
+        (pg_sys::TIMESTAMPTZOID, -1) => Kind::Timestamptz,
+        _ => return None,
+    })
 }
 
 /// A column to convert.

@@ -34,3 +34,20 @@ pub fn from_decimal_text(text: &str) -> Datum {
     let numeric = unsafe { pgrx::direct_function_call_as_datum(pg_sys::numeric_in, &arguments) };
     numeric.unwrap_or(Datum::null())
 }
+
+/// A sum divided by a count, both numerics, as Postgres's own `avg` of integers divides them.
+///
+/// # Safety
+/// Both are numerics; the result lives in `memory`.
+pub unsafe fn quotient(sum: Datum, count: Datum, memory: pg_sys::MemoryContext) -> Datum {
+    // SAFETY: numeric_div takes two numerics, and never returns NULL.
+    unsafe {
+        let old = pg_sys::MemoryContextSwitchTo(memory);
+        let quotient = pgrx::direct_function_call_as_datum(
+            pg_sys::numeric_div,
+            &[Some(sum), Some(count)],
+        );
+        pg_sys::MemoryContextSwitchTo(old);
+        quotient.unwrap_or(Datum::null())
+    }
+}

@@ -8,7 +8,8 @@ use crate::error::Error;
 
 /// Days from 1970-01-01 to 2000-01-01.
 pub const EPOCH_DAYS: i32 = 10_957;
-const EPOCH_MICROSECONDS: i64 = EPOCH_DAYS as i64 * 86_400_000_000;
+/// Microseconds from 1970-01-01 to 2000-01-01.
+pub const EPOCH_MICROSECONDS: i64 = EPOCH_DAYS as i64 * 86_400_000_000;
 
 /// 4713-01-01 BC to 5874897-12-31, in days from 2000-01-01 (Postgres, datatype/timestamp.h).
 const DATES: std::ops::Range<i32> = -2_451_545..2_145_031_949;

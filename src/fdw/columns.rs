@@ -1,10 +1,10 @@
 //! The columns of a table, and what each takes from the files.
 
-use engine::{Field, Source};
+use engine::{Field, Kind, Source};
 use pgrx::{PgRelation, pg_sys};
 
 use super::{options, string};
-use crate::datum::{Kind, Target};
+use crate::datum::{Target, kind_of};
 use crate::error::Error;
 
 /// A column of a table that files can fill.
@@ -23,7 +23,7 @@ impl Column {
     pub fn field(&self) -> Field {
         Field {
             source: self.source.clone(),
-            data_type: self.target.kind.arrow(),
+            kind: self.target.kind,
         }
     }
 }
@@ -57,7 +57,7 @@ fn column(
     attribute: &pg_sys::FormData_pg_attribute,
     name: String,
 ) -> Result<Column, Error> {
-    let Some(kind) = Kind::of(attribute.atttypid, attribute.atttypmod) else {
+    let Some(kind) = kind_of(attribute.atttypid, attribute.atttypmod) else {
         // SAFETY: the relation is open; format_type_be accepts any type OID.
         let (relation, found) = unsafe {
             let relation = pg_sys::get_rel_name((*relation).rd_id);

@@ -1,14 +1,19 @@
 //! Postgres's side of a foreign scan.
 
+mod aggregates;
 mod columns;
 mod explain;
 mod import;
 mod options;
 mod plan;
+mod private;
 mod prune;
 mod relation;
 mod scan;
 mod server;
+mod translate;
+mod upper;
+mod values;
 
 use std::ffi::c_char;
 
@@ -39,6 +44,7 @@ pub unsafe extern "C-unwind" fn cur_fdw_handler(_call: pg_sys::FunctionCallInfo)
     routine.GetForeignRelSize = Some(plan::get_foreign_rel_size);
     routine.GetForeignPaths = Some(plan::get_foreign_paths);
     routine.GetForeignPlan = Some(plan::get_foreign_plan);
+    routine.GetForeignUpperPaths = Some(upper::get_foreign_upper_paths);
     routine.BeginForeignScan = Some(scan::begin_foreign_scan);
     routine.IterateForeignScan = Some(scan::iterate_foreign_scan);
     routine.ReScanForeignScan = Some(scan::rescan_foreign_scan);
@@ -87,3 +93,64 @@ unsafe fn attributes_in(set: *mut pg_sys::Bitmapset) -> Vec<i32> {
         .map(|member| member + pg_sys::FirstLowInvalidHeapAttributeNumber)
         .collect()
 }
+
+/// What a visitor of [`walk`] wants next.
+enum Visit {
+    /// To see the parts of this node.
+    Into,
+    /// To see what follows, but not the parts of this node.
+    Past,
+    /// To see nothing more.
+    Stop,
+}
+
+/// Shows a visitor the nodes of an expression from the outside in, and says whether it stopped.
+///
+/// # Safety
+/// `node` is NULL, an expression or a list of expressions.
+unsafe fn walk(node: *mut pg_sys::Node, mut visit: impl FnMut(*mut pg_sys::Node) -> Visit) -> bool {
+    type Visitor<'a> = &'a mut dyn FnMut(*mut pg_sys::Node) -> Visit;
+    #[pg_guard]
+    unsafe extern "C-unwind" fn step(
+        node: *mut pg_sys::Node,
+        context: *mut std::ffi::c_void,
+    ) -> bool {
+        // SAFETY: Postgres's walker passes valid nodes or NULL, and the context it was given.
+        unsafe {
+            if node.is_null() {
+                return false;
+            }
+            let visitor = &mut *context.cast::<Visitor<'_>>();
+            match visitor(node) {
+                Visit::Into => expression_tree_walker(node, Some(step), context),
+                Visit::Past => false,
+                Visit::Stop => true,
+            }
+        }
+    }
+    let mut visitor: Visitor<'_> = &mut visit;
+    // SAFETY: the caller passes an expression; the visitor outlives the walk.
+    unsafe { step(node, (&raw mut visitor).cast()) }
+}
+
+/// Whether any node of an expression meets a condition.
+///
+/// # Safety
+/// As for [`walk`].
+unsafe fn any_node(
+    node: *mut pg_sys::Node,
+    mut condition: impl FnMut(*mut pg_sys::Node) -> bool,
+) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe {
+        walk(node, |node| match condition(node) {
+            true => Visit::Stop,
+            false => Visit::Into,
+        })
+    }
+}
+
+#[cfg(feature = "pg15")]
+use pg_sys::expression_tree_walker;
+#[cfg(not(feature = "pg15"))]
+use pg_sys::expression_tree_walker_impl as expression_tree_walker;

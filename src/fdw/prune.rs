@@ -10,13 +10,16 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::columns::Column;
-use super::{attributes_in, elements};
+use super::plan::node_list;
+use super::{any_node, attributes_in, elements};
 use crate::datum::EPOCH_DAYS;
 
 /// The conditions on path columns of a scan, compiled.
 #[derive(Debug)]
 pub struct MonthFilter {
     conditions: *mut pg_sys::ExprState,
+    /// Has room for a row of the table.
+    slot: *mut pg_sys::TupleTableSlot,
 }
 
 impl MonthFilter {
@@ -24,27 +27,26 @@ impl MonthFilter {
     /// out: their values are not there.
     ///
     /// # Safety
-    /// `node` is a scan being initialised.
+    /// `node` is a scan being initialised, `conditions` a list of planned expressions of `relation`.
     pub unsafe fn new(
         node: *mut pg_sys::ForeignScanState,
-        columns: &[Column],
+        relation: pg_sys::Relation,
+        conditions: *mut pg_sys::List,
         explain_only: bool,
     ) -> Self {
-        // SAFETY: the plan node of a foreign scan with its list of conditions; ExecInitQual makes
-        // NULL, which matches everything, of NIL.
+        // SAFETY: the caller's promise; ExecInitQual makes NULL, which matches everything, of NIL,
+        // and the slot lives in the query's memory context, as this struct does.
         unsafe {
-            let plan = (*node).ss.ps.plan.cast::<pg_sys::ForeignScan>();
-            let relid = (*plan).scan.scanrelid;
-            let mut usable: *mut pg_sys::List = std::ptr::null_mut();
-            for condition in elements::<pg_sys::Node>((*plan).scan.plan.qual) {
-                if looks_at_path_only(condition, relid, columns)
-                    && !(explain_only && has_param(condition))
-                {
-                    usable = pg_sys::lappend(usable, condition.cast());
-                }
-            }
+            let has_param = |node| any_node(node, |n| (*n).type_ == pg_sys::NodeTag::T_Param);
+            let usable: Vec<_> = elements::<pg_sys::Node>(conditions)
+                .filter(|condition| !(explain_only && has_param(*condition)))
+                .collect();
+            let usable = node_list(&usable);
+            pg_sys::fix_opfuncids(usable.cast());
+            let descriptor = pg_sys::CreateTupleDescCopy((*relation).rd_att);
             Self {
                 conditions: pg_sys::ExecInitQual(usable, &mut (*node).ss.ps),
+                slot: pg_sys::MakeSingleTupleTableSlot(descriptor, &pg_sys::TTSOpsVirtual),
             }
         }
     }
@@ -62,10 +64,10 @@ impl MonthFilter {
         if self.conditions.is_null() {
             return true;
         }
-        // SAFETY: the scan's slot and expression context are valid while it runs; the slot is
-        // filled completely before it is stored, and cleared afterwards.
+        // SAFETY: the scan's expression context is valid while it runs; the slot is filled
+        // completely before it is stored, and cleared afterwards.
         unsafe {
-            let slot = (*node).ss.ss_ScanTupleSlot;
+            let slot = self.slot;
             let context = (*node).ss.ps.ps_ExprContext;
             let old = pg_sys::MemoryContextSwitchTo((*context).ecxt_per_tuple_memory);
             pg_sys::ExecClearTuple(slot);
@@ -79,8 +81,9 @@ impl MonthFilter {
                 }
             }
             pg_sys::ExecStoreVirtualTuple(slot);
-            (*context).ecxt_scantuple = slot;
+            let outer = std::mem::replace(&mut (*context).ecxt_scantuple, slot);
             let admitted = pg_sys::ExecQual(self.conditions, context);
+            (*context).ecxt_scantuple = outer;
             pg_sys::ExecClearTuple(slot);
             pg_sys::MemoryContextSwitchTo(old);
             pg_sys::MemoryContextReset((*context).ecxt_per_tuple_memory);
@@ -99,7 +102,10 @@ fn path_value(source: &Source, period: BillingPeriod) -> Option<pg_sys::Datum> {
 }
 
 /// Whether a condition has columns, all of them from the path, and gives the same answer each time.
-unsafe fn looks_at_path_only(
+///
+/// # Safety
+/// `condition` is a planned expression.
+pub unsafe fn looks_at_path_only(
     condition: *mut pg_sys::Node,
     relid: pg_sys::Index,
     columns: &[Column],
@@ -119,29 +125,3 @@ unsafe fn looks_at_path_only(
             && !pg_sys::contain_subplans(condition)
     }
 }
-
-unsafe fn has_param(node: *mut pg_sys::Node) -> bool {
-    #[pg_guard]
-    unsafe extern "C-unwind" fn walk(
-        node: *mut pg_sys::Node,
-        context: *mut std::ffi::c_void,
-    ) -> bool {
-        // SAFETY: Postgres's walker passes valid nodes, or NULL.
-        unsafe {
-            if node.is_null() {
-                return false;
-            }
-            if (*node).type_ == pg_sys::NodeTag::T_Param {
-                return true;
-            }
-            expression_tree_walker(node, Some(walk), context)
-        }
-    }
-    // SAFETY: the caller passes a planned expression.
-    unsafe { walk(node, std::ptr::null_mut()) }
-}
-
-#[cfg(feature = "pg15")]
-use pg_sys::expression_tree_walker;
-#[cfg(not(feature = "pg15"))]
-use pg_sys::expression_tree_walker_impl as expression_tree_walker;

@@ -1,13 +1,20 @@
 //! Execution: begin, iterate, rescan, end.
 
-use engine::{Bill, Delivery, Request, Scan};
+use std::collections::BTreeMap;
+
+use billing::BillingPeriod;
+use engine::{Bill, Counters, Delivery, Request, Scan, Shape, Value};
 use pgrx::prelude::*;
 use pgrx::{PgMemoryContexts, pg_sys};
 
 use super::columns::{Column, columns_of};
+use super::private::{OutputValue, Private};
 use super::prune::MonthFilter;
+use super::relation::OpenRelation;
 use super::server::ForeignTable;
-use crate::datum::{Rows, Target};
+use super::translate::session_is_utc;
+use super::values::Params;
+use crate::datum::{Rows, Target, quotient};
 use crate::error::{Error, OrRaise};
 use crate::{backend, gucs};
 
@@ -16,30 +23,54 @@ use crate::{backend, gucs};
 pub struct ScanState {
     /// The table's export.
     pub table: ForeignTable,
+    /// What the plan says.
+    pub private: Private,
     /// The role whose credentials are used.
     user: pg_sys::Oid,
-    /// All columns, for pruning.
+    /// All columns of the table, for pruning.
     columns: Vec<Column>,
-    /// Indexes into `columns` of those that are read.
-    needed: Vec<usize>,
+    /// What comes back from the engine.
     targets: Vec<Target>,
+    params: Params,
     filter: MonthFilter,
     /// Whether only the plan is wanted. Parameters have no values then.
     pub explain_only: bool,
-    /// The months that can match, once resolved.
-    pub resolved: Option<Resolved>,
+    listed: Option<Listed>,
+    /// The months that can match, once it is known.
+    months: Option<Vec<BillingPeriod>>,
     scan: Option<Scan>,
+    /// What earlier scans of this node did.
+    before: Work,
     rows: Rows,
     next_row: usize,
     /// Holds the datums of one batch that are not in `rows`.
     batch_memory: pg_sys::MemoryContext,
 }
 
-/// What the listing and the manifests say about a query.
-pub struct Resolved {
+/// The export, as it was when the query first asked.
+struct Listed {
+    bill: Bill,
+    deliveries: BTreeMap<BillingPeriod, Delivery>,
+}
+
+/// What reading took.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Work {
+    /// Requests for parts of files.
+    pub requests: u64,
+    /// Bytes asked for.
+    pub bytes: u64,
+    /// Milliseconds that requests took, all threads together.
+    pub waited_ms: u64,
+    /// Row groups, rows and spilled bytes.
+    pub counters: Counters,
+}
+
+/// The months that can match.
+pub struct Resolved<'a> {
     /// The export.
-    pub bill: Bill,
-    /// The months that can match, oldest first.
+    pub bill: &'a Bill,
+    /// Their deliveries, oldest first.
     pub deliveries: Vec<Delivery>,
 }
 
@@ -51,56 +82,70 @@ impl ScanState {
     pub unsafe fn resolve(
         &mut self,
         node: *mut pg_sys::ForeignScanState,
-    ) -> Result<&Resolved, Error> {
-        let resolved = match self.resolved.take() {
-            Some(resolved) => resolved,
-            // SAFETY: the caller's promise.
-            None => unsafe { self.list(node) }?,
+    ) -> Result<Resolved<'_>, Error> {
+        let mut listed = match self.listed.take() {
+            Some(listed) => listed,
+            None => Listed {
+                bill: self.table.bill(self.user)?,
+                deliveries: BTreeMap::new(),
+            },
         };
-        Ok(self.resolved.insert(resolved))
+        if self.months.is_none() {
+            let all = listed.bill.export().months.keys().copied();
+            // SAFETY: the caller passes the scan of this state.
+            let admitted = all.filter(|m| unsafe { self.filter.admits(node, &self.columns, *m) });
+            self.months = Some(admitted.collect());
+        }
+        let months = self.months.clone().unwrap_or_default();
+        listed.read_manifests(&months)?;
+        let listed = self.listed.insert(listed);
+        let deliveries = months.iter().filter_map(|m| listed.deliveries.get(m));
+        Ok(Resolved {
+            bill: &listed.bill,
+            deliveries: deliveries.cloned().collect(),
+        })
     }
 
-    unsafe fn list(&self, node: *mut pg_sys::ForeignScanState) -> Result<Resolved, Error> {
-        let bill = self.table.bill(self.user)?;
-        let months = bill.export().months.keys().copied();
-        // SAFETY: the caller passes the scan of this state.
-        let admitted: Vec<_> = months
-            .filter(|m| unsafe { self.filter.admits(node, &self.columns, *m) })
-            .collect();
-        let reading = bill.clone();
-        let deliveries = backend::run(async move {
-            let mut deliveries = Vec::with_capacity(admitted.len());
-            for period in admitted {
-                deliveries.push(reading.delivery(period).await?);
-            }
-            Ok(deliveries)
-        })?;
-        Ok(Resolved { bill, deliveries })
+    /// Whether it is known which files the scan reads.
+    pub fn is_resolved(&self) -> bool {
+        self.months.is_some()
     }
 
-    /// The traffic of the running scan: requests and bytes.
-    pub fn traffic(&self) -> Option<(u64, u64)> {
-        self.scan
-            .as_ref()
-            .map(|s| (s.traffic().requests(), s.traffic().bytes()))
+    /// What all scans of this node did so far.
+    pub fn work(&self) -> Work {
+        match &self.scan {
+            Some(scan) => self.before.and(scan),
+            None => self.before,
+        }
     }
 
     unsafe fn start(&mut self, node: *mut pg_sys::ForeignScanState) -> Result<(), Error> {
-        let fields = self
-            .needed
-            .iter()
-            .map(|i| self.columns[*i].field())
-            .collect();
+        if self.private.needs_utc && !session_is_utc() {
+            return Err(Error::Plan {
+                why: "it compares times and holds only while TimeZone is UTC".to_owned(),
+            });
+        }
         // SAFETY: the caller passes the scan of this state.
-        let resolved = unsafe { self.resolve(node) }?;
+        let (values, resolved) = unsafe { (self.params.values(node), self.resolve(node)?) };
+        let deliveries = resolved.deliveries;
+        let store = resolved.bill.store().clone();
         let request = Request {
-            fields,
-            deliveries: resolved.deliveries.clone(),
+            query: self.private.query.clone(),
+            limit: bound(&self.private.limit, &values),
+            values,
+            deliveries,
             concurrency: gucs::threads(),
         };
-        let store = resolved.bill.store().clone();
         self.scan = Some(Scan::start(backend::engine()?, &store, request));
         Ok(())
+    }
+
+    /// Stops reading and starts over at the next row.
+    fn stop(&mut self) {
+        self.before = self.work();
+        self.scan = None;
+        self.rows = Rows::default();
+        self.next_row = 0;
     }
 
     /// Makes the next row current. False at the end.
@@ -131,22 +176,69 @@ impl ScanState {
         Ok(true)
     }
 
-    /// Writes the current row into a slot that has room for the table's width.
+    /// Writes the current row into a slot that has room for the scan's width.
     unsafe fn store_into(&self, slot: *mut pg_sys::TupleTableSlot) {
         let (values, nulls) = self.rows.row(self.next_row - 1);
-        // SAFETY: a slot of the table's descriptor has `natts` values and flags, and attribute
-        // numbers of `columns` lie within.
+        // SAFETY: a slot of the scan's descriptor has `natts` values and flags, and the attribute
+        // numbers of the outputs lie within. A quotient's parts are numerics.
         unsafe {
             let width = (*(*slot).tts_tupleDescriptor).natts as usize;
             std::slice::from_raw_parts_mut((*slot).tts_isnull, width).fill(true);
-            for ((index, value), null) in self.needed.iter().zip(values).zip(nulls) {
-                let attribute = self.columns[*index].attnum as usize - 1;
-                *(*slot).tts_values.add(attribute) = *value;
-                *(*slot).tts_isnull.add(attribute) = *null;
+            for output in &self.private.outputs {
+                let (value, null) = match output.value {
+                    OutputValue::Column(column) => (values[column], nulls[column]),
+                    OutputValue::Quotient { sum, .. } if nulls[sum] => (values[sum], true),
+                    OutputValue::Quotient { sum, count } => {
+                        (quotient(values[sum], values[count], self.batch_memory), false)
+                    }
+                };
+                let attribute = output.attribute as usize - 1;
+                *(*slot).tts_values.add(attribute) = value;
+                *(*slot).tts_isnull.add(attribute) = null;
             }
             pg_sys::ExecStoreVirtualTuple(slot);
         }
     }
+}
+
+impl Listed {
+    fn read_manifests(&mut self, months: &[BillingPeriod]) -> Result<(), Error> {
+        let unread = months.iter().filter(|m| !self.deliveries.contains_key(m));
+        let unread: Vec<_> = unread.copied().collect();
+        if unread.is_empty() {
+            return Ok(());
+        }
+        let bill = self.bill.clone();
+        let read = backend::run(async move { bill.deliveries(&unread).await })?;
+        self.deliveries.extend(read.into_iter().map(|d| (d.period, d)));
+        Ok(())
+    }
+}
+
+impl Work {
+    fn and(&self, scan: &Scan) -> Self {
+        let traffic = scan.traffic();
+        Self {
+            requests: self.requests + traffic.requests(),
+            bytes: self.bytes + traffic.bytes(),
+            waited_ms: self.waited_ms + traffic.waited().as_millis() as u64,
+            counters: self.counters + scan.counters(),
+        }
+    }
+}
+
+/// The sum of LIMIT and OFFSET. Without a bound for NULL and for what Postgres's Limit refuses.
+fn bound(params: &[usize], values: &[Value]) -> Option<usize> {
+    if params.is_empty() {
+        return None;
+    }
+    let rows = params.iter().map(|param| match values.get(*param) {
+        Some(Value::Int(rows)) => usize::try_from(*rows).ok(),
+        // No offset.
+        Some(Value::Null) if params[0] != *param => Some(0),
+        _ => None,
+    });
+    rows.sum()
 }
 
 /// The state of a scan.
@@ -163,24 +255,27 @@ pub unsafe extern "C-unwind" fn begin_foreign_scan(
     node: *mut pg_sys::ForeignScanState,
     flags: std::ffi::c_int,
 ) {
-    // SAFETY: Postgres passes a foreign scan with its relation open and its plan set.
+    // SAFETY: Postgres passes a foreign scan with its plan set, whose table it has locked.
     unsafe {
         let explain_only = flags & pg_sys::EXEC_FLAG_EXPLAIN_ONLY as i32 != 0;
-        let relation = (*node).ss.ss_currentRelation;
-        let columns = columns_of(relation, &[]).or_raise();
         let plan = (*node).ss.ps.plan.cast::<pg_sys::ForeignScan>();
-        let needed = needed_columns((*plan).fdw_private, &columns);
+        let (private, months) = Private::of_list((*plan).fdw_private).or_raise();
+        let oid = pg_sys::Oid::from(private.relation);
+        let relation = OpenRelation::new(oid);
         let query = (*(*node).ss.ps.state).es_query_cxt;
         let state = ScanState {
-            table: ForeignTable::of((*relation).rd_id).or_raise(),
+            table: ForeignTable::of(oid).or_raise(),
             user: checked_user(node),
-            targets: needed.iter().map(|i| columns[*i].target.clone()).collect(),
-            needed,
-            filter: MonthFilter::new(node, &columns, explain_only),
-            columns,
+            targets: targets(&private),
+            params: Params::new(node, (*plan).fdw_exprs, &private.query.params),
+            filter: MonthFilter::new(node, relation.0, months, explain_only),
+            columns: columns_of(relation.0, &[]).or_raise(),
+            private,
             explain_only,
-            resolved: None,
+            listed: None,
+            months: None,
             scan: None,
+            before: Work::default(),
             rows: Rows::default(),
             next_row: 0,
             batch_memory: batch_context(query),
@@ -189,6 +284,16 @@ pub unsafe extern "C-unwind" fn begin_foreign_scan(
         let state = PgMemoryContexts::For(query).leak_and_drop_on_delete(state);
         (*node).fdw_state = state.cast();
     }
+}
+
+/// Names and kinds of what comes back from the engine.
+fn targets(private: &Private) -> Vec<Target> {
+    let name = |index: usize| match &private.query.shape {
+        Shape::Rows(returned) => private.names[returned[index]].clone(),
+        Shape::Groups { .. } => format!("column {} of the groups", index + 1),
+    };
+    let kinds = private.query.output().into_iter().enumerate();
+    kinds.map(|(index, kind)| Target { name: name(index), kind }).collect()
 }
 
 #[pg_guard]
@@ -208,18 +313,16 @@ pub unsafe extern "C-unwind" fn iterate_foreign_scan(
     }
 }
 
-/// Starts over. What the listing said is kept, unless a parameter changed that may decide about
-/// the months.
+/// Starts over. What the listing said is kept: a query sees one state of the export. A parameter
+/// that changed may decide about the months.
 #[pg_guard]
 pub unsafe extern "C-unwind" fn rescan_foreign_scan(node: *mut pg_sys::ForeignScanState) {
     // SAFETY: Postgres passes a scan that was begun.
     unsafe {
         if let Some(state) = state(node) {
-            state.scan = None;
-            state.rows = Rows::default();
-            state.next_row = 0;
+            state.stop();
             if !(*node).ss.ps.chgParam.is_null() {
-                state.resolved = None;
+                state.months = None;
             }
         }
     }
@@ -231,28 +334,9 @@ pub unsafe extern "C-unwind" fn end_foreign_scan(node: *mut pg_sys::ForeignScanS
     // context; here only the threads stop, which need not wait for that.
     unsafe {
         if let Some(state) = state(node) {
-            state.scan = None;
+            state.stop();
         }
     }
-}
-
-unsafe fn needed_columns(attributes: *mut pg_sys::List, columns: &[Column]) -> Vec<usize> {
-    // SAFETY: fdw_private is NIL or an integer list.
-    let wanted: Vec<i32> = unsafe {
-        let length = if attributes.is_null() {
-            0
-        } else {
-            (*attributes).length
-        };
-        (0..length)
-            .map(|i| pg_sys::list_nth_int(attributes, i))
-            .collect()
-    };
-    let whole_row = wanted.contains(&0);
-    let is_needed = |c: &Column| whole_row || wanted.contains(&i32::from(c.attnum));
-    (0..columns.len())
-        .filter(|i| is_needed(&columns[*i]))
-        .collect()
 }
 
 /// The role whose privileges count: the view's owner for a scan through a view, else the current
@@ -263,8 +347,12 @@ unsafe fn checked_user(node: *mut pg_sys::ForeignScanState) -> pg_sys::Oid {
         let plan = (*node).ss.ps.plan.cast::<pg_sys::ForeignScan>();
         #[cfg(feature = "pg15")]
         {
-            let entry = pg_sys::exec_rt_fetch((*plan).scan.scanrelid, (*node).ss.ps.state);
-            (*entry).checkAsUser
+            // Groups have no range table entry of their own, but that of their table.
+            let entry = match (*plan).scan.scanrelid {
+                0 => pg_sys::bms_next_member((*plan).fs_relids, -1) as pg_sys::Index,
+                table => table,
+            };
+            (*pg_sys::exec_rt_fetch(entry, (*node).ss.ps.state)).checkAsUser
         }
         #[cfg(not(feature = "pg15"))]
         (*plan).checkAsUser

@@ -2,14 +2,14 @@
 
 use arrow::array::{Array, Float64Array, RecordBatch};
 use billing::ExactSum;
-use engine::{Delivery, Field, Request, Scan};
+use engine::{Delivery, Field, Kind, Query, Request, Scan};
 use pgrx::datum::Date;
 use pgrx::prelude::*;
 use pgrx::{AnyNumeric, pg_sys};
 
 use super::looking::bill_of;
 use super::money::numeric;
-use crate::datum::{Kind, Rows, Target};
+use crate::datum::{Rows, Target};
 use crate::error::{Error, OrRaise};
 use crate::fdw::{self, Column, OpenRelation, columns_of};
 use crate::{backend, gucs};
@@ -88,7 +88,9 @@ fn load(
         });
     }
     let request = Request {
-        fields,
+        query: Query::of(fields),
+        values: Vec::new(),
+        limit: None,
         deliveries: vec![delivery.clone()],
         concurrency: gucs::threads(),
     };

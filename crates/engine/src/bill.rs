@@ -1,12 +1,13 @@
 //! One export: its months, and the files of a month.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use billing::{BillingPeriod, Discovery, Export, Format, Manifest, Object};
 use futures::{StreamExt, TryStreamExt};
-use store::Store;
+use store::{Store, Traffic};
 
-use crate::error::or_bad_file;
+use crate::error::caught;
 use crate::footer::{self, Column};
 use crate::types::type_name;
 use crate::{Error, Result};
@@ -14,8 +15,8 @@ use crate::{Error, Result};
 /// A manifest with a thousand files and two hundred columns has about 200 KB.
 const MANIFEST_LIMIT: u64 = 64 * 1024 * 1024;
 
-/// Footers asked for at the same time.
-const CONCURRENT_FOOTERS: usize = 8;
+/// Manifests or footers asked for at the same time.
+const CONCURRENT_READS: usize = 8;
 
 /// The exports under a folder of the store, `""` for all of it.
 ///
@@ -142,6 +143,18 @@ impl Bill {
         })
     }
 
+    /// The deliveries of several months, as [`Bill::delivery`] finds each.
+    ///
+    /// # Errors
+    /// As for [`Bill::delivery`].
+    pub async fn deliveries(&self, periods: &[BillingPeriod]) -> Result<Vec<Delivery>> {
+        let reads = periods.iter().map(|period| self.delivery(*period));
+        futures::stream::iter(reads.collect::<Vec<_>>())
+            .buffered(CONCURRENT_READS)
+            .try_collect()
+            .await
+    }
+
     /// The columns of a month: those of its first file, then what later files add.
     ///
     /// # Errors
@@ -151,14 +164,15 @@ impl Bill {
         let reads = delivery.files.iter().cloned().map(|file| {
             let store = self.store.clone();
             async move {
-                let work = footer::read(&store, &file);
-                let footer = or_bad_file(&store, &file.key, work).await?;
+                let traffic = Arc::new(Traffic::default());
+                let footer = caught(footer::read(&store, &file, traffic.clone())).await;
+                let footer = footer.map_err(|e| e.of_file(&store, &file.key, &traffic))?;
                 Ok::<_, Error>((file, footer))
             }
         });
         let reads: Vec<_> = reads.collect();
         let footers: Vec<_> = futures::stream::iter(reads)
-            .buffered(CONCURRENT_FOOTERS)
+            .buffered(CONCURRENT_READS)
             .try_collect()
             .await?;
         let mut columns: Vec<Column> = Vec::new();

@@ -7,6 +7,8 @@ use datafusion::error::DataFusionError;
 use futures::FutureExt;
 use store::Traffic;
 
+use crate::compute::Raised;
+
 /// Result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -63,14 +65,26 @@ pub enum Error {
         /// The type the table asks for.
         wanted: String,
     },
-    /// Reading needs more memory than it may take.
-    #[error("reading {file} needs more than the memory limit: {why}")]
+    /// The query needs more memory than it may take.
+    #[error("the query needs more than cur_fdw.memory_limit: {why}")]
     OutOfMemory {
-        /// The file, as `s3://bucket/key`.
-        file: String,
         /// The pool's words.
         why: String,
     },
+    /// A value for which Postgres has no result.
+    #[error(transparent)]
+    Raised(#[from] Raised),
+    /// Reading failed, and no file alone is the cause.
+    #[error("reading from {store} failed: {why}")]
+    Unexplained {
+        /// The store, as `s3://bucket`.
+        store: String,
+        /// The engine's words.
+        why: String,
+    },
+    /// What the engine raised, before it is known which file it was about. Never leaves this crate.
+    #[error(transparent)]
+    Execution(#[from] DataFusionError),
     /// A column of a type no table column can hold.
     #[error("column \"{column}\" of {export} has type {found}, which cannot be read yet")]
     UnsupportedType {
@@ -109,7 +123,13 @@ impl Error {
             Self::TypeMismatch { column, .. } => format!(
                 "Widen the column, as in ALTER FOREIGN TABLE … ALTER COLUMN \"{column}\" TYPE text."
             ),
-            Self::OutOfMemory { .. } => "Raise cur_fdw.memory_limit, or select fewer columns.".to_owned(),
+            Self::OutOfMemory { .. } => {
+                "Raise cur_fdw.memory_limit (it takes effect in a new session), or select fewer columns and groups.".to_owned()
+            }
+            Self::Raised(_) => "Leave the value out with a condition.".to_owned(),
+            Self::Unexplained { .. } | Self::Execution(_) => {
+                "Try again; if it stays, SET cur_fdw.enable_pushdown = off and report the query.".to_owned()
+            }
             Self::UnsupportedType { .. } => {
                 "Leave the column out by declaring the foreign table by hand.".to_owned()
             }
@@ -130,46 +150,75 @@ impl Error {
         if let Some(source) = cause::<object_store::Error>(error) {
             return Self::Store(store.error(source, key));
         }
+        if let Some(error) = without_file(error) {
+            return error;
+        }
         let file = store.object_name(key);
-        match error.find_root() {
-            DataFusionError::ResourcesExhausted(why) => Self::OutOfMemory {
+        match cause::<Self>(error) {
+            Some(Self::TypeMismatch {
+                column,
+                found,
+                wanted,
+                ..
+            }) => Self::TypeMismatch {
+                column: column.clone(),
                 file,
-                why: why.clone(),
+                found: found.clone(),
+                wanted: wanted.clone(),
             },
-            root => match cause::<Self>(error) {
-                Some(Self::TypeMismatch {
-                    column,
-                    found,
-                    wanted,
-                    ..
-                }) => Self::TypeMismatch {
-                    column: column.clone(),
-                    file,
-                    found: found.clone(),
-                    wanted: wanted.clone(),
-                },
-                _ => Self::BadFile {
-                    file,
-                    why: first_line(root),
-                },
+            _ => Self::BadFile {
+                file,
+                why: first_line(error.find_root()),
             },
+        }
+    }
+
+    /// The error as one about `key`, if it is one of the engine's.
+    pub(crate) fn of_file(self, store: &store::Store, key: &str, traffic: &Traffic) -> Self {
+        match &self {
+            Self::Execution(error) => Self::reading(error, store, key, traffic),
+            _ => self,
+        }
+    }
+
+    /// The error as one that no file alone causes.
+    pub(crate) fn of_no_file(self, store: &store::Store) -> Self {
+        match &self {
+            Self::Execution(error) => Self::Unexplained {
+                store: store.name(),
+                why: first_line(error.find_root()),
+            },
+            _ => self,
+        }
+    }
+
+    /// What an error of the engine means, where that has nothing to do with a file.
+    pub(crate) fn without_file(&self) -> Option<Self> {
+        match self {
+            Self::Execution(error) => without_file(error),
+            _ => None,
         }
     }
 }
 
-/// Runs work that reads one file and makes an error of a panic: the decoder panics on some damaged
-/// files, and that must neither end a thread nor hide which file it was.
-pub(crate) async fn or_bad_file<T>(
-    store: &store::Store,
-    key: &str,
-    work: impl Future<Output = Result<T>>,
-) -> Result<T> {
+fn without_file(error: &DataFusionError) -> Option<Error> {
+    if let Some(raised) = cause::<Raised>(error) {
+        return Some(Error::Raised(*raised));
+    }
+    match error.find_root() {
+        DataFusionError::ResourcesExhausted(why) => Some(Error::OutOfMemory {
+            why: first_line(why),
+        }),
+        _ => None,
+    }
+}
+
+/// Runs work and makes an error of a panic: the decoder panics on some damaged files, and that must
+/// not end a thread.
+pub(crate) async fn caught<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     match AssertUnwindSafe(work).catch_unwind().await {
         Ok(result) => result,
-        Err(panic) => Err(Error::BadFile {
-            file: store.object_name(key),
-            why: words(&*panic),
-        }),
+        Err(panic) => Err(DataFusionError::Execution(words(&*panic)).into()),
     }
 }
 

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use billing::Object;
+use datafusion::common::DataFusionError;
 use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
 use parquet::arrow::parquet_to_arrow_schema;
 use store::{Store, Traffic};
 
-use crate::{Error, Result};
+use crate::Result;
 
 /// One read of this many bytes gets most footers whole: 178 columns and one row group take about
 /// 30 KB.
@@ -35,21 +36,15 @@ pub struct Footer {
 /// Reads the footer of one file, pinned to the version that was listed.
 ///
 /// # Errors
-/// [`Error::BadFile`] when it is no Parquet file, and the store's errors.
-pub(crate) async fn read(store: &Store, object: &Object) -> Result<Footer> {
-    let traffic = Arc::new(Traffic::default());
-    let pinned = store.pinned([object], traffic.clone())?;
+/// [`crate::Error::Execution`] when it is no Parquet file, and the store's errors.
+pub(crate) async fn read(store: &Store, object: &Object, traffic: Arc<Traffic>) -> Result<Footer> {
+    let pinned = store.pinned([object], traffic)?;
     let meta = store.meta(object)?;
     let footer = DFParquetMetadata::new(&pinned, &meta).with_metadata_size_hint(Some(FOOTER_READ));
-    let read = async {
-        let metadata = footer.fetch_metadata().await?;
-        let file = metadata.file_metadata();
-        let schema = parquet_to_arrow_schema(file.schema_descr(), file.key_value_metadata())?;
-        Ok((schema, file.num_rows()))
-    };
-    let (schema, rows) = read
-        .await
-        .map_err(|e| Error::reading(&e, store, &object.key, &traffic))?;
+    let metadata = footer.fetch_metadata().await?;
+    let file = metadata.file_metadata();
+    let schema = parquet_to_arrow_schema(file.schema_descr(), file.key_value_metadata())
+        .map_err(DataFusionError::from)?;
     let columns = schema.fields().iter();
     Ok(Footer {
         columns: columns
@@ -58,6 +53,6 @@ pub(crate) async fn read(store: &Store, object: &Object) -> Result<Footer> {
                 data_type: f.data_type().clone(),
             })
             .collect(),
-        rows: rows.max(0) as u64,
+        rows: file.num_rows().max(0) as u64,
     })
 }

@@ -8,15 +8,30 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod bill;
+mod compute;
+mod counters;
 mod error;
+mod expr;
 mod footer;
+mod kind;
+mod memory;
+mod query;
+mod reader;
 mod runtime;
 mod scan;
+mod statistics;
+mod table;
+mod translate;
 mod types;
 
 pub use bill::{Bill, Delivery, discover};
+pub use compute::Raised;
+pub use counters::Counters;
 pub use error::{Error, Result};
+pub use expr::{Comparison, Expr, Part, Unit, Value};
 pub use footer::{Column, Footer};
+pub use kind::Kind;
+pub use query::{Aggregate, Field, Function, Key, Order, OrderBy, Query, Shape, Source};
 pub use runtime::{Engine, TICK};
-pub use scan::{Field, Request, Scan, Source};
+pub use scan::{Request, Scan};
 pub use types::sql_type;

@@ -1,19 +1,26 @@
 //! The engine's threads, and the one place where the caller waits for them.
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::Duration;
 
-use datafusion::execution::TaskContext;
+use datafusion::common::DataFusionError;
 use datafusion::execution::config::SessionConfig;
-use datafusion::execution::memory_pool::GreedyMemoryPool;
-use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::execution::TaskContext;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::ExecutionPlan;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::{JoinError, JoinHandle};
 
+use crate::memory::Memory;
+use crate::reader::Footers;
 use crate::{Error, Result};
 
 /// The longest time [`Engine::wait`] keeps control.
@@ -23,19 +30,25 @@ pub const TICK: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub struct Engine {
     runtime: Runtime,
-    environment: Arc<RuntimeEnv>,
+    state: SessionState,
+    memory: Arc<Memory>,
+    footers: Arc<Footers>,
 }
 
 impl Engine {
     /// Starts `threads` worker threads that together hold at most `memory_limit` bytes in operators
-    /// that buffer.
+    /// that buffer. What does not fit goes to files in `spill_directory`, or is an error without one.
     ///
     /// Threads inherit the signal mask of the caller, who must have blocked all signals: a
     /// signal handler of Postgres must never run on them.
     ///
     /// # Errors
     /// [`Error::Threads`].
-    pub fn start(threads: usize, memory_limit: usize) -> Result<Self> {
+    pub fn start(
+        threads: usize,
+        memory_limit: usize,
+        spill_directory: Option<PathBuf>,
+    ) -> Result<Self> {
         let failed = |why: String| Error::Threads { why };
         let runtime = Builder::new_multi_thread()
             .worker_threads(threads.max(1))
@@ -43,14 +56,31 @@ impl Engine {
             .enable_all()
             .build()
             .map_err(|e| failed(e.to_string()))?;
+        let memory = Arc::new(Memory::new(memory_limit));
+        let spilling = match spill_directory {
+            Some(directory) => DiskManagerMode::Directories(vec![directory]),
+            None => DiskManagerMode::Disabled,
+        };
         let environment = RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::new(GreedyMemoryPool::new(memory_limit)))
+            .with_memory_pool(memory.clone())
+            .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(spilling))
             .build_arc()
             .map_err(|e| failed(e.to_string()))?;
+        let state = SessionStateBuilder::new()
+            .with_config(configuration())
+            .with_runtime_env(environment)
+            .build();
         Ok(Self {
             runtime,
-            environment,
+            state,
+            memory,
+            footers: Arc::default(),
         })
+    }
+
+    /// The most bytes that operators buffered since the last call.
+    pub fn take_peak_memory(&self) -> usize {
+        self.memory.take_peak()
     }
 
     /// Runs `work` on the engine's threads and waits for it as [`Engine::wait`] does.
@@ -94,12 +124,52 @@ impl Engine {
         Task::of(self.runtime.spawn(work))
     }
 
-    pub(crate) fn task_context(&self, batch_rows: usize) -> Arc<TaskContext> {
-        let config = SessionConfig::new().with_batch_size(batch_rows);
-        let context = TaskContext::default()
-            .with_session_config(config)
-            .with_runtime(self.environment.clone());
-        Arc::new(context)
+    /// What planning and running one query needs.
+    pub(crate) fn session(&self, batch_rows: usize, concurrency: usize) -> Session {
+        let config = self.state.config().clone();
+        let config = config
+            .with_batch_size(batch_rows)
+            .with_target_partitions(concurrency.max(1));
+        Session {
+            state: SessionStateBuilder::new_from_existing(self.state.clone())
+                .with_config(config)
+                .build(),
+            footers: self.footers.clone(),
+        }
+    }
+}
+
+fn configuration() -> SessionConfig {
+    let mut config = SessionConfig::new();
+    let parquet = &mut config.options_mut().execution.parquet;
+    // Columns of rows that a filter removes are not decoded.
+    parquet.pushdown_filters = true;
+    parquet.reorder_filters = true;
+    // AWS writes no Bloom filters; looking for them costs requests.
+    parquet.bloom_filter_on_read = false;
+    config
+}
+
+/// Planning and running one query.
+pub(crate) struct Session {
+    state: SessionState,
+    footers: Arc<Footers>,
+}
+
+impl Session {
+    pub(crate) async fn physical_plan(
+        &self,
+        plan: &LogicalPlan,
+    ) -> std::result::Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+        self.state.create_physical_plan(plan).await
+    }
+
+    pub(crate) fn context(&self) -> Arc<TaskContext> {
+        self.state.task_ctx()
+    }
+
+    pub(crate) fn footers(&self) -> Arc<Footers> {
+        self.footers.clone()
     }
 }
 
@@ -143,7 +213,7 @@ mod tests {
     use std::time::Instant;
 
     fn engine() -> Engine {
-        Engine::start(1, 1 << 20).unwrap()
+        Engine::start(1, 1 << 20, None).unwrap()
     }
 
     #[test]

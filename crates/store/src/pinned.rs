@@ -8,6 +8,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -25,6 +26,7 @@ use crate::Error;
 pub struct Traffic {
     requests: AtomicU64,
     bytes: AtomicU64,
+    waited_us: AtomicU64,
     failure: OnceLock<Error>,
 }
 
@@ -39,10 +41,20 @@ impl Traffic {
         self.bytes.load(Ordering::Relaxed)
     }
 
+    /// The time requests took until their bodies were there, all requests together.
+    pub fn waited(&self) -> Duration {
+        Duration::from_micros(self.waited_us.load(Ordering::Relaxed))
+    }
+
     /// The first read that failed. The Parquet reader keeps only the text of an error, and a
     /// refused or changed object would look like a damaged one.
     pub fn failure(&self) -> Option<&Error> {
         self.failure.get()
+    }
+
+    fn wait(&self, since: Instant) {
+        let waited = since.elapsed().as_micros() as u64;
+        self.waited_us.fetch_add(waited, Ordering::Relaxed);
     }
 
     fn count(&self, range: &Range<u64>) {
@@ -157,7 +169,9 @@ impl ObjectStore for Pinned {
                     range: Some(range.into()),
                     ..Default::default()
                 };
+                let asked = Instant::now();
                 let bytes = self.get_opts(location, options).await?.bytes().await;
+                self.traffic.wait(asked);
                 self.noted(location, bytes)
             },
             object_store::OBJECT_STORE_COALESCE_DEFAULT,

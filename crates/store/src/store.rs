@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use billing::Object;
 use bytes::Bytes;
@@ -17,9 +18,13 @@ use crate::{Credentials, Error, Location, Network, Pinned, Result, Traffic};
 /// A bucket (or directory) that can be listed and read. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {
+    id: u64,
     inner: Arc<dyn ObjectStore>,
     location: Location,
 }
+
+/// The next store's [`Store::id`].
+static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
 impl Store {
     /// Opens a store. Nothing is sent yet.
@@ -44,7 +49,17 @@ impl Store {
                 Arc::new(LocalFileSystem::new_with_prefix(directory).map_err(failed)?)
             }
         };
-        Ok(Self { inner, location })
+        Ok(Self {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            inner,
+            location,
+        })
+    }
+
+    /// A number that no other opened store of this process has, clones excepted: what was read with
+    /// one role's credentials can be kept apart from what another may read.
+    pub fn id(&self) -> u64 {
+        self.id
     }
 
     /// The bucket as messages name it: `s3://bucket`.

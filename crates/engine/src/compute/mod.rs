@@ -1,0 +1,198 @@
+//! Postgres's functions, where DataFusion's of the same name differ from them.
+
+pub(crate) mod calendar;
+pub(crate) mod float;
+pub(crate) mod like;
+pub(crate) mod sums;
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, StringViewArray};
+use arrow::datatypes::{
+    DataType, Date32Type, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType,
+};
+use datafusion::common::{DataFusionError, Result, ScalarValue};
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
+
+use crate::expr::{Part, Unit};
+use like::Pattern;
+
+/// An error that computing raises, in Postgres's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Raised {
+    /// A float that is too large (SQLSTATE 22003; Postgres, utils/adt/float.c).
+    #[error("value out of range: overflow")]
+    FloatOverflow,
+    /// A timestamp before 4713 BC (SQLSTATE 22008; Postgres, utils/adt/timestamp.c).
+    #[error("timestamp out of range")]
+    TimestampOutOfRange,
+    /// A pattern that ends with a backslash (SQLSTATE 22025; Postgres, utils/adt/like_match.c).
+    #[error("LIKE pattern must not end with escape character")]
+    LikeEscape,
+}
+
+impl From<Raised> for DataFusionError {
+    fn from(raised: Raised) -> Self {
+        Self::External(Box::new(raised))
+    }
+}
+
+/// A function of one argument.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Kernel {
+    /// `double precision` in which all NaN are one and -0 is 0.
+    Canonical,
+    /// `double precision` as a `bigint` that sorts as Postgres sorts floats, and -0 before 0.
+    OrderKey,
+    /// The inverse of `OrderKey`.
+    FromOrderKey,
+    /// `date_trunc` of a `timestamp`.
+    DateTrunc(Unit),
+    /// `extract` of a `timestamp`.
+    Extract(Part),
+    /// `timestamp::date`
+    ToDate,
+    /// `date::timestamp`, beyond the range of `timestamp` its greatest value but one.
+    ToTimestamp,
+    /// `text LIKE pattern`
+    Like(Arc<Pattern>),
+    /// `starts_with(text, prefix)`
+    StartsWith(String),
+}
+
+impl Kernel {
+    /// The call of this function.
+    pub(crate) fn call(self, argument: Expr) -> Expr {
+        let function = KernelFunction {
+            signature: Signature::any(1, Volatility::Immutable),
+            kernel: self,
+        };
+        ScalarUDF::from(function).call(vec![argument])
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Canonical => "canonical",
+            Self::OrderKey => "order_key",
+            Self::FromOrderKey => "from_order_key",
+            Self::DateTrunc(_) => "date_trunc",
+            Self::Extract(_) => "extract",
+            Self::ToDate => "to_date",
+            Self::ToTimestamp => "to_timestamp",
+            Self::Like(_) => "like",
+            Self::StartsWith(_) => "starts_with",
+        }
+    }
+
+    fn data_type(&self) -> DataType {
+        match self {
+            Self::Canonical | Self::FromOrderKey => DataType::Float64,
+            Self::OrderKey | Self::Extract(_) => DataType::Int64,
+            Self::DateTrunc(_) | Self::ToTimestamp => {
+                DataType::Timestamp(TimeUnit::Microsecond, None)
+            }
+            Self::ToDate => DataType::Date32,
+            Self::Like(_) | Self::StartsWith(_) => DataType::Boolean,
+        }
+    }
+
+    fn apply(&self, array: &dyn Array) -> Result<ArrayRef> {
+        let floats = || array.as_primitive_opt::<Float64Type>().ok_or_else(|| self.misuse(array));
+        let timestamps = || {
+            array
+                .as_primitive_opt::<TimestampMicrosecondType>()
+                .ok_or_else(|| self.misuse(array))
+        };
+        let texts = || array.as_string_view_opt().ok_or_else(|| self.misuse(array));
+        Ok(match self {
+            Self::Canonical => Arc::new(floats()?.unary::<_, Float64Type>(float::canonical)),
+            Self::OrderKey => Arc::new(floats()?.unary::<_, Int64Type>(float::order_key)),
+            Self::FromOrderKey => {
+                let keys = array.as_primitive_opt::<Int64Type>();
+                let keys = keys.ok_or_else(|| self.misuse(array))?;
+                Arc::new(keys.unary::<_, Float64Type>(float::from_order_key))
+            }
+            Self::DateTrunc(unit) => {
+                let truncated = timestamps()?
+                    .try_unary::<_, TimestampMicrosecondType, Raised>(|t| {
+                        calendar::truncate(t, *unit)
+                    })?;
+                Arc::new(truncated)
+            }
+            Self::Extract(part) => {
+                Arc::new(timestamps()?.unary::<_, Int64Type>(|t| calendar::extract(t, *part)))
+            }
+            Self::ToDate => Arc::new(timestamps()?.unary::<_, Date32Type>(calendar::to_date)),
+            Self::ToTimestamp => {
+                let dates = array.as_primitive_opt::<Date32Type>();
+                let dates = dates.ok_or_else(|| self.misuse(array))?;
+                Arc::new(dates.unary::<_, TimestampMicrosecondType>(calendar::to_timestamp))
+            }
+            Self::Like(pattern) => Arc::new(of_texts(texts()?, |t| pattern.matches(t.as_bytes()))?),
+            Self::StartsWith(prefix) => {
+                Arc::new(of_texts(texts()?, |t| Ok(t.starts_with(prefix.as_str())))?)
+            }
+        })
+    }
+
+    fn misuse(&self, array: &dyn Array) -> DataFusionError {
+        DataFusionError::Internal(format!("{} of {}", self.name(), array.data_type()))
+    }
+}
+
+/// Bills repeat themselves, so a text that stands next to its equal is not looked at again: equal
+/// views are equal texts, whether inlined or pointing into the same buffer.
+fn of_texts(
+    texts: &StringViewArray,
+    condition: impl Fn(&str) -> Result<bool, Raised>,
+) -> Result<BooleanArray> {
+    let mut previous: Option<(u128, bool)> = None;
+    let mut answers = Vec::with_capacity(texts.len());
+    for (row, view) in texts.views().iter().enumerate() {
+        let answer = match previous {
+            _ if texts.is_null(row) => false,
+            Some((same, answer)) if same == *view => answer,
+            _ => condition(texts.value(row))?,
+        };
+        if texts.is_valid(row) {
+            previous = Some((*view, answer));
+        }
+        answers.push(answer);
+    }
+    Ok(BooleanArray::new(answers.into(), texts.nulls().cloned()))
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct KernelFunction {
+    signature: Signature,
+    kernel: Kernel,
+}
+
+impl ScalarUDFImpl for KernelFunction {
+    fn name(&self) -> &str {
+        self.kernel.name()
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(self.kernel.data_type())
+    }
+
+    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        match arguments.args.first() {
+            Some(ColumnarValue::Array(array)) => {
+                Ok(ColumnarValue::Array(self.kernel.apply(array.as_ref())?))
+            }
+            Some(ColumnarValue::Scalar(value)) => {
+                let array = self.kernel.apply(value.to_array()?.as_ref())?;
+                Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&array, 0)?))
+            }
+            None => Err(DataFusionError::Internal(self.kernel.name().to_owned())),
+        }
+    }
+}

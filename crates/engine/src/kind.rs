@@ -1,0 +1,60 @@
+//! The types of table columns and of expressions.
+
+use arrow::datatypes::{DataType, TimeUnit};
+use serde::{Deserialize, Serialize};
+
+/// A Postgres type that files can fill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Kind {
+    /// `boolean`
+    Bool,
+    /// `smallint`
+    Int2,
+    /// `integer`
+    Int4,
+    /// `bigint`
+    Int8,
+    /// `real`
+    Float4,
+    /// `double precision`
+    Float8,
+    /// `numeric`, of any precision and scale
+    Numeric,
+    /// `text`, `varchar`
+    Text,
+    /// `date`
+    Date,
+    /// `timestamp`, in UTC
+    Timestamp,
+    /// `timestamptz`
+    Timestamptz,
+}
+
+impl Kind {
+    /// The Arrow type of a batch's column of this kind.
+    pub fn arrow(self) -> DataType {
+        match self {
+            Self::Bool => DataType::Boolean,
+            Self::Int2 => DataType::Int16,
+            Self::Int4 => DataType::Int32,
+            Self::Int8 => DataType::Int64,
+            Self::Float4 => DataType::Float32,
+            Self::Float8 => DataType::Float64,
+            // As text, in which doubles have their shortest exact spelling.
+            Self::Numeric | Self::Text => DataType::Utf8View,
+            Self::Date => DataType::Date32,
+            Self::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
+            Self::Timestamptz => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        }
+    }
+
+    /// Whether this is one of the three integer types.
+    pub fn is_integer(self) -> bool {
+        matches!(self, Self::Int2 | Self::Int4 | Self::Int8)
+    }
+
+    /// Whether this is one of the two binary floating point types.
+    pub fn is_float(self) -> bool {
+        matches!(self, Self::Float4 | Self::Float8)
+    }
+}

@@ -1,0 +1,231 @@
+//! The deliveries of an export as a table of DataFusion.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field as ArrowField, FieldRef, Schema, SchemaRef};
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DataFusionError, Result, ScalarValue};
+use datafusion::datasource::TableType;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::datasource::table_schema::TableSchema;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::Expr;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::{CastExpr, Column, Literal};
+use datafusion::physical_expr_adapter::{PhysicalExprAdapter, PhysicalExprAdapterFactory};
+use datafusion::physical_plan::ExecutionPlan;
+use store::{Store, Traffic};
+
+use crate::bill::Delivery;
+use crate::footer::FOOTER_READ;
+use crate::query::{Field, Source};
+use crate::reader::{Footers, Readers};
+use crate::types::{is_widening, type_name};
+use crate::{Error, Kind};
+
+/// The columns of the path, after those of the files. A table has them always; names begin with a
+/// NUL byte, so that no file's column can be taken for them.
+const PATH_COLUMNS: [(Source, &str, Kind); 3] = [
+    (Source::BillingPeriod, "\0billing_period", Kind::Date),
+    (Source::Year, "\0year", Kind::Text),
+    (Source::Month, "\0month", Kind::Text),
+];
+
+/// Files and the columns asked of them.
+pub(crate) struct Table {
+    schema: TableSchema,
+    files: Vec<PartitionedFile>,
+    groups: usize,
+    readers: Arc<Readers>,
+}
+
+impl Table {
+    /// A table of these columns over these deliveries, read in as many groups side by side.
+    ///
+    /// # Errors
+    /// The store's errors about keys.
+    pub(crate) fn new(
+        store: &Store,
+        fields: &[Field],
+        deliveries: &[Delivery],
+        groups: usize,
+        footers: Arc<Footers>,
+        traffic: Arc<Traffic>,
+    ) -> crate::Result<Self> {
+        let objects = deliveries.iter().flat_map(|d| &d.files);
+        let pinned = store.pinned(objects, traffic)?;
+        let mut files = Vec::new();
+        for delivery in deliveries {
+            let values = partition_values(delivery);
+            for object in &delivery.files {
+                let file = PartitionedFile::new_from_meta(store.meta(object)?);
+                files.push(file.with_partition_values(values.clone()));
+            }
+        }
+        Ok(Self {
+            schema: table_schema(fields),
+            files,
+            groups: groups.max(1),
+            readers: Arc::new(Readers::new(store, pinned, footers)),
+        })
+    }
+
+    fn file_groups(&self) -> Vec<FileGroup> {
+        let mut groups = vec![Vec::new(); self.groups.min(self.files.len()).max(1)];
+        let count = groups.len();
+        for (index, file) in self.files.iter().enumerate() {
+            groups[index % count].push(file.clone());
+        }
+        groups.into_iter().map(FileGroup::new).collect()
+    }
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} files", self.files.len())
+    }
+}
+
+#[async_trait]
+impl TableProvider for Table {
+    fn schema(&self) -> SchemaRef {
+        self.schema.table_schema().clone()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        _: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let source = ParquetSource::new(self.schema.clone())
+            .with_metadata_size_hint(FOOTER_READ)
+            .with_parquet_file_reader_factory(self.readers.clone());
+        let config =
+            FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(source))
+                .with_file_groups(self.file_groups())
+                .with_expr_adapter(Some(Arc::new(OnlyWidening)))
+                .with_projection_indices(projection.cloned())?
+                .with_limit(limit)
+                .build();
+        Ok(DataSourceExec::from_data_source(config))
+    }
+}
+
+/// For each field the name it has in the table's plan: its name in the files, or one of the path
+/// columns. A second use of the same column of the files, maybe in another type, gets a suffix that
+/// [`OnlyWidening`] takes off.
+pub(crate) fn names(fields: &[Field]) -> Vec<String> {
+    let mut seen = HashSet::new();
+    let mut name = |(index, field): (usize, &Field)| match &field.source {
+        Source::File(name) if seen.insert(name.clone()) => name.clone(),
+        Source::File(name) => format!("{name}\0{index}"),
+        path => path_column(path).to_owned(),
+    };
+    fields.iter().enumerate().map(&mut name).collect()
+}
+
+fn path_column(source: &Source) -> &'static str {
+    let column = PATH_COLUMNS.iter().find(|(path, ..)| path == source);
+    column.map_or("", |(_, name, _)| *name)
+}
+
+fn table_schema(fields: &[Field]) -> TableSchema {
+    let named = fields.iter().zip(names(fields));
+    let file_fields = named
+        .filter(|(field, _)| matches!(field.source, Source::File(_)))
+        .map(|(field, name)| ArrowField::new(name, field.kind.arrow(), true));
+    let file_schema: SchemaRef = Arc::new(Schema::new(file_fields.collect::<Vec<_>>()));
+    let path_fields = PATH_COLUMNS.iter().map(|(_, name, kind)| -> FieldRef {
+        Arc::new(ArrowField::new(*name, kind.arrow(), false))
+    });
+    TableSchema::builder(file_schema)
+        .with_table_partition_cols(path_fields.collect::<Vec<_>>())
+        .build()
+}
+
+fn partition_values(delivery: &Delivery) -> Vec<ScalarValue> {
+    let period = delivery.period;
+    vec![
+        ScalarValue::Date32(Some(period.days_since_epoch())),
+        ScalarValue::Utf8View(Some(period.year().to_string())),
+        ScalarValue::Utf8View(Some(period.month().to_string())),
+    ]
+}
+
+/// Finds a table's columns in a file, by name, and converts them only where no value is lost.
+/// DataFusion's own rule is "if a cast exists", and then 1.5 in a file becomes 1 in an integer
+/// column.
+#[derive(Debug)]
+struct OnlyWidening;
+
+impl PhysicalExprAdapterFactory for OnlyWidening {
+    fn create(
+        &self,
+        wanted: SchemaRef,
+        found: SchemaRef,
+    ) -> Result<Arc<dyn PhysicalExprAdapter>> {
+        for wanted in wanted.fields() {
+            let Ok(found) = found.field_with_name(file_name(wanted.name())) else {
+                continue;
+            };
+            if !is_widening(found.data_type(), wanted.data_type()) {
+                return Err(DataFusionError::External(Box::new(Error::TypeMismatch {
+                    column: found.name().clone(),
+                    file: String::new(),
+                    found: type_name(found.data_type()),
+                    wanted: type_name(wanted.data_type()),
+                })));
+            }
+        }
+        Ok(Arc::new(InFile { wanted, found }))
+    }
+}
+
+fn file_name(name: &str) -> &str {
+    name.split_once('\0').map_or(name, |(name, _)| name)
+}
+
+#[derive(Debug)]
+struct InFile {
+    wanted: SchemaRef,
+    found: SchemaRef,
+}
+
+impl PhysicalExprAdapter for InFile {
+    fn rewrite(&self, expr: Arc<dyn PhysicalExpr>) -> Result<Arc<dyn PhysicalExpr>> {
+        let rewritten = expr.transform(|expr| {
+            Ok(match expr.downcast_ref::<Column>() {
+                Some(column) => Transformed::yes(self.column(column)?),
+                None => Transformed::no(expr),
+            })
+        })?;
+        Ok(rewritten.data)
+    }
+}
+
+impl InFile {
+    fn column(&self, column: &Column) -> Result<Arc<dyn PhysicalExpr>> {
+        let wanted: &DataType = self.wanted.field_with_name(column.name())?.data_type();
+        let name = file_name(column.name());
+        let Some((index, found)) = self.found.column_with_name(name) else {
+            return Ok(Arc::new(Literal::new(ScalarValue::try_new_null(wanted)?)));
+        };
+        let read = Arc::new(Column::new(name, index));
+        if found.data_type() == wanted {
+            return Ok(read);
+        }
+        Ok(Arc::new(CastExpr::new(read, wanted.clone(), None)))
+    }
+}

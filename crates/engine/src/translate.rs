@@ -1,0 +1,404 @@
+//! A query's expressions in DataFusion's terms.
+//!
+//! DataFusion's own comparison of floats goes by bits, its conversions may fail or round, so every
+//! float that is compared passes through [`Kernel::Canonical`], and times through our calendar.
+
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use datafusion::common::{Column, ScalarValue};
+use datafusion::functions_aggregate::{bool_and_or, count, min_max, sum};
+use datafusion::logical_expr::expr::{AggregateFunction, Case, Sort};
+use datafusion::logical_expr::{self as df, AggregateUDF, ExprFunctionExt, Operator, cast, lit};
+
+use crate::compute::like::Pattern;
+use crate::compute::{Kernel, calendar, sums};
+use crate::expr::{Comparison, Expr, Value};
+use crate::query::{Aggregate, Function, Key, Order, OrderBy, Query};
+use crate::{Kind, Result};
+
+/// Wide enough for the sum of any number of `bigint`.
+const BIG_SUM: DataType = DataType::Decimal128(38, 0);
+
+/// The name of a group's key inside a plan. Names begin with a NUL byte where no file's column may
+/// be taken for them.
+pub(crate) fn key_name(index: usize) -> String {
+    format!("\0k{index}")
+}
+
+/// The name of an aggregate inside a plan.
+pub(crate) fn aggregate_name(index: usize) -> String {
+    format!("\0a{index}")
+}
+
+/// A reference to a column of a plan.
+pub(crate) fn named(name: String) -> df::Expr {
+    df::Expr::Column(Column::new_unqualified(name))
+}
+
+/// Translates the expressions of one query with the values of its parameters.
+pub(crate) struct Translator<'a> {
+    pub(crate) query: &'a Query,
+    pub(crate) values: &'a [Value],
+    /// The names of the query's columns inside the plan.
+    pub(crate) names: &'a [String],
+}
+
+impl Translator<'_> {
+    /// An expression.
+    pub(crate) fn expr(&self, expr: &Expr) -> Result<df::Expr> {
+        Ok(match expr {
+            Expr::Column(index) => named(self.names[*index].clone()),
+            Expr::Param(index) => literal(self.value(*index), self.kind_of(expr)),
+            Expr::Compare {
+                comparison,
+                left,
+                right,
+            } => self.compare(*comparison, left, right)?,
+            Expr::AnyOf { value, list } => self.any_of(value, *list)?,
+            Expr::Like { text, pattern } => self.with_text(text, *pattern, |pattern| {
+                Kernel::Like(Arc::new(Pattern::new(pattern)))
+            })?,
+            Expr::StartsWith { text, prefix } => {
+                self.with_text(text, *prefix, |prefix| Kernel::StartsWith(prefix.to_owned()))?
+            }
+            Expr::And(parts) => self.joined(parts, df::and, true)?,
+            Expr::Or(parts) => self.joined(parts, df::or, false)?,
+            Expr::Not(inner) => df::not(self.expr(inner)?),
+            Expr::IsNull(inner) => self.expr(inner)?.is_null(),
+            Expr::IsTrue(inner) => self.expr(inner)?.is_true(),
+            Expr::IsFalse(inner) => self.expr(inner)?.is_false(),
+            Expr::IsDistinct(left, right) => {
+                let (left, right) = self.sides(left, right)?;
+                df::binary_expr(left, Operator::IsDistinctFrom, right)
+            }
+            Expr::Coalesce(parts) => {
+                let parts = parts.iter().map(|p| self.expr(p));
+                datafusion::functions::core::expr_fn::coalesce(parts.collect::<Result<_>>()?)
+            }
+            Expr::Case {
+                branches,
+                otherwise,
+            } => self.case(branches, otherwise.as_deref())?,
+            Expr::Widen(inner, kind) => self.widen(inner, *kind)?,
+            Expr::DateTrunc(unit, inner) => Kernel::DateTrunc(*unit).call(self.expr(inner)?),
+            Expr::ToDate(inner) => Kernel::ToDate.call(self.expr(inner)?),
+            Expr::Extract(part, inner) => Kernel::Extract(*part).call(self.expr(inner)?),
+        })
+    }
+
+    /// A key of a group.
+    pub(crate) fn key(&self, index: usize, key: &Key) -> Result<df::Expr> {
+        Ok(self.expr(&key.expr)?.alias(key_name(index)))
+    }
+
+    /// An aggregate.
+    pub(crate) fn aggregate(&self, index: usize, aggregate: &Aggregate) -> Result<df::Expr> {
+        let call = match &aggregate.function {
+            Function::CountRows => count::count_all(),
+            Function::Count(x) => count::count(self.expr(x)?),
+            Function::CountDistinct(x, kind) => {
+                count::count_distinct(comparable(self.expr(x)?, *kind))
+            }
+            Function::SumInt(x) => sum::sum(cast(self.expr(x)?, DataType::Int64)),
+            Function::SumBig(x) => sum::sum(cast(self.expr(x)?, BIG_SUM)),
+            Function::SumFloat(x) => self.float_sum(sums::sum(), x)?,
+            Function::MeanFloat(x) => self.float_sum(sums::mean(), x)?,
+            Function::Min(x, kind) => min_max::min(sortable(self.expr(x)?, *kind)),
+            Function::Max(x, kind) => min_max::max(sortable(self.expr(x)?, *kind)),
+            Function::Every(x) => bool_and_or::bool_and(self.expr(x)?),
+            Function::Any(x) => bool_and_or::bool_or(self.expr(x)?),
+        };
+        let call = match &aggregate.filter {
+            Some(filter) => call.filter(self.expr(filter)?).build()?,
+            None => call,
+        };
+        Ok(call.alias(aggregate_name(index)))
+    }
+
+    /// The result of an aggregate as its kind says, from the aggregate's column.
+    pub(crate) fn finished(&self, index: usize, aggregate: &Aggregate) -> df::Expr {
+        let column = named(aggregate_name(index));
+        match &aggregate.function {
+            Function::Min(_, kind) | Function::Max(_, kind) if kind.is_float() => {
+                cast(Kernel::FromOrderKey.call(column), kind.arrow())
+            }
+            Function::SumBig(_) => cast(column, Kind::Numeric.arrow()),
+            _ => column,
+        }
+    }
+
+    /// A column of the order.
+    pub(crate) fn order(&self, order: &Order) -> Result<Sort> {
+        let by = match &order.by {
+            OrderBy::Expr(expr, kind) => comparable(self.expr(expr)?, *kind),
+            OrderBy::Output(index) => self.output_order(*index),
+        };
+        Ok(by.sort(!order.descending, order.nulls_first))
+    }
+
+    fn output_order(&self, index: usize) -> df::Expr {
+        let crate::Shape::Groups { keys, aggregates } = &self.query.shape else {
+            return named(self.names[index].clone());
+        };
+        if index < keys.len() {
+            return named(key_name(index));
+        }
+        let index = index - keys.len();
+        let column = named(aggregate_name(index));
+        match aggregates.get(index).map(|a| &a.function) {
+            Some(Function::SumFloat(_) | Function::MeanFloat(_)) => Kernel::Canonical.call(column),
+            // Keys of floats keep zeros apart, which compare as equal.
+            Some(Function::Min(_, kind) | Function::Max(_, kind)) if kind.is_float() => {
+                Kernel::Canonical.call(Kernel::FromOrderKey.call(column))
+            }
+            _ => column,
+        }
+    }
+
+    fn float_sum(&self, function: AggregateUDF, x: &Expr) -> Result<df::Expr> {
+        let argument = cast(self.expr(x)?, DataType::Float64);
+        Ok(df::Expr::AggregateFunction(AggregateFunction::new_udf(
+            Arc::new(function),
+            vec![argument],
+            false,
+            None,
+            vec![],
+            None,
+        )))
+    }
+
+    fn value(&self, index: usize) -> &Value {
+        self.values.get(index).unwrap_or(&Value::Null)
+    }
+
+    fn kind_of(&self, expr: &Expr) -> Kind {
+        match expr {
+            Expr::Column(index) => self.query.columns[*index].kind,
+            Expr::Param(index) => self.query.params[*index],
+            Expr::Coalesce(parts) => parts.first().map_or(Kind::Bool, |p| self.kind_of(p)),
+            Expr::Case { branches, .. } => {
+                branches.first().map_or(Kind::Bool, |(_, v)| self.kind_of(v))
+            }
+            Expr::Widen(_, kind) => *kind,
+            Expr::DateTrunc(..) => Kind::Timestamp,
+            Expr::ToDate(_) => Kind::Date,
+            Expr::Extract(..) => Kind::Int8,
+            _ => Kind::Bool,
+        }
+    }
+
+    fn joined(
+        &self,
+        parts: &[Expr],
+        join: fn(df::Expr, df::Expr) -> df::Expr,
+        nothing: bool,
+    ) -> Result<df::Expr> {
+        let mut joined: Option<df::Expr> = None;
+        for part in parts {
+            let part = self.expr(part)?;
+            joined = Some(match joined {
+                Some(before) => join(before, part),
+                None => part,
+            });
+        }
+        Ok(joined.unwrap_or(lit(nothing)))
+    }
+
+    fn case(&self, branches: &[(Expr, Expr)], otherwise: Option<&Expr>) -> Result<df::Expr> {
+        let branch = |(when, then): &(Expr, Expr)| {
+            Ok((Box::new(self.expr(when)?), Box::new(self.expr(then)?)))
+        };
+        let otherwise = otherwise.map(|e| self.expr(e)).transpose()?;
+        Ok(df::Expr::Case(Case::new(
+            None,
+            branches.iter().map(branch).collect::<Result<_>>()?,
+            otherwise.map(Box::new),
+        )))
+    }
+
+    fn widen(&self, inner: &Expr, kind: Kind) -> Result<df::Expr> {
+        let from = self.kind_of(inner);
+        let inner = self.expr(inner)?;
+        Ok(match (from, kind) {
+            (Kind::Date, Kind::Timestamp) => Kernel::ToTimestamp.call(inner),
+            _ => cast(inner, kind.arrow()),
+        })
+    }
+
+    fn with_text(
+        &self,
+        text: &Expr,
+        param: usize,
+        kernel: impl Fn(&str) -> Kernel,
+    ) -> Result<df::Expr> {
+        Ok(match self.value(param) {
+            Value::Text(value) => kernel(value).call(self.expr(text)?),
+            _ => lit(ScalarValue::Boolean(None)),
+        })
+    }
+
+    fn compare(&self, comparison: Comparison, left: &Expr, right: &Expr) -> Result<df::Expr> {
+        if let (Expr::ToDate(timestamp), Expr::Param(param)) = (left, right) {
+            return self.compare_day(comparison, timestamp, self.value(*param));
+        }
+        if let (Expr::Param(param), Expr::ToDate(timestamp)) = (left, right) {
+            return self.compare_day(comparison.mirrored(), timestamp, self.value(*param));
+        }
+        let (left, right) = self.sides(left, right)?;
+        Ok(df::binary_expr(left, operator(comparison), right))
+    }
+
+    /// `timestamp::date` compared with a date, as the timestamp compared with that day's bounds:
+    /// the files' statistics speak of timestamps.
+    fn compare_day(
+        &self,
+        comparison: Comparison,
+        timestamp: &Expr,
+        date: &Value,
+    ) -> Result<df::Expr> {
+        let day = match date {
+            Value::Date(days) => *days,
+            _ => return Ok(lit(ScalarValue::Boolean(None))),
+        };
+        let bounds = calendar::begins(day).zip(day.checked_add(1).and_then(calendar::begins));
+        let timestamp = self.expr(timestamp)?;
+        let Some((begin, end)) = bounds else {
+            let date = lit(ScalarValue::Date32(Some(day)));
+            let day = Kernel::ToDate.call(timestamp);
+            return Ok(df::binary_expr(day, operator(comparison), date));
+        };
+        let instant = |at| literal(&Value::Timestamp(at), Kind::Timestamp);
+        let (begin, end) = (instant(begin), instant(end));
+        Ok(match comparison {
+            Comparison::Equal => timestamp.clone().gt_eq(begin).and(timestamp.lt(end)),
+            Comparison::NotEqual => timestamp.clone().lt(begin).or(timestamp.gt_eq(end)),
+            Comparison::Less => timestamp.lt(begin),
+            Comparison::LessOrEqual => timestamp.lt(end),
+            Comparison::Greater => timestamp.gt_eq(end),
+            Comparison::GreaterOrEqual => timestamp.gt_eq(begin),
+        })
+    }
+
+    /// Both sides of a comparison in one type in which Arrow compares as Postgres does.
+    fn sides(&self, left: &Expr, right: &Expr) -> Result<(df::Expr, df::Expr)> {
+        let (of_left, of_right) = (self.kind_of(left), self.kind_of(right));
+        let side = |expr: &Expr, own: Kind, other: Kind| -> Result<df::Expr> {
+            // Both are microseconds in UTC; a value takes the type of the column.
+            if let (Expr::Param(index), Kind::Timestamp | Kind::Timestamptz) = (expr, other) {
+                return Ok(literal(self.value(*index), instant_kind(own, other)));
+            }
+            let translated = self.expr(expr)?;
+            Ok(match (own, other) {
+                (Kind::Date, Kind::Timestamp) => Kernel::ToTimestamp.call(translated),
+                _ if own.is_integer() && own != other => cast(translated, DataType::Int64),
+                _ => comparable(translated, own),
+            })
+        };
+        Ok((
+            side(left, of_left, of_right)?,
+            side(right, of_right, of_left)?,
+        ))
+    }
+
+    fn any_of(&self, value: &Expr, list: usize) -> Result<df::Expr> {
+        let Value::List(elements) = self.value(list) else {
+            return Ok(lit(ScalarValue::Boolean(None)));
+        };
+        if elements.is_empty() {
+            return Ok(lit(false));
+        }
+        let (own, other) = (self.kind_of(value), self.query.params[list]);
+        let mut value = self.expr(value)?;
+        let mut kind = own;
+        if own.is_integer() && own != other {
+            (value, kind) = (cast(value, DataType::Int64), Kind::Int8);
+        }
+        if own.is_float() {
+            (value, kind) = (comparable(value, own), Kind::Float8);
+        }
+        let elements = elements.iter().map(|e| match e {
+            Value::Float(f) => Value::Float(crate::compute::float::canonical(*f)),
+            other => other.clone(),
+        });
+        let elements = elements.map(|e| literal(&e, kind)).collect();
+        Ok(df::in_list(value, elements, false))
+    }
+}
+
+/// A date that is compared with timestamps becomes one.
+fn instant_kind(own: Kind, other: Kind) -> Kind {
+    match own {
+        Kind::Date => Kind::Timestamp,
+        _ => other,
+    }
+}
+
+fn operator(comparison: Comparison) -> Operator {
+    match comparison {
+        Comparison::Equal => Operator::Eq,
+        Comparison::NotEqual => Operator::NotEq,
+        Comparison::Less => Operator::Lt,
+        Comparison::LessOrEqual => Operator::LtEq,
+        Comparison::Greater => Operator::Gt,
+        Comparison::GreaterOrEqual => Operator::GtEq,
+    }
+}
+
+/// A value whose Arrow order and equality are Postgres's.
+fn comparable(value: df::Expr, kind: Kind) -> df::Expr {
+    match kind {
+        Kind::Float4 => Kernel::Canonical.call(cast(value, DataType::Float64)),
+        Kind::Float8 => Kernel::Canonical.call(value),
+        _ => value,
+    }
+}
+
+/// A value whose least and greatest Arrow finds as Postgres does.
+fn sortable(value: df::Expr, kind: Kind) -> df::Expr {
+    match kind {
+        Kind::Float4 => Kernel::OrderKey.call(cast(value, DataType::Float64)),
+        Kind::Float8 => Kernel::OrderKey.call(value),
+        _ => value,
+    }
+}
+
+/// A value as a literal of a kind. What does not fit the kind is NULL; callers only ask for kinds
+/// that fit.
+fn literal(value: &Value, kind: Kind) -> df::Expr {
+    let text = |v: &Value| match v {
+        Value::Text(text) => Some(text.clone()),
+        _ => None,
+    };
+    let int = match value {
+        Value::Int(i) => Some(*i),
+        _ => None,
+    };
+    let float = match value {
+        Value::Float(f) => Some(*f),
+        _ => None,
+    };
+    let instant = match value {
+        Value::Timestamp(t) => Some(*t),
+        Value::Date(days) => Some(calendar::to_timestamp(*days)),
+        _ => None,
+    };
+    lit(match kind {
+        Kind::Bool => ScalarValue::Boolean(match value {
+            Value::Bool(b) => Some(*b),
+            _ => None,
+        }),
+        Kind::Int2 => ScalarValue::Int16(int.and_then(|i| i.try_into().ok())),
+        Kind::Int4 => ScalarValue::Int32(int.and_then(|i| i.try_into().ok())),
+        Kind::Int8 => ScalarValue::Int64(int),
+        Kind::Float4 => ScalarValue::Float32(float.map(|f| f as f32)),
+        Kind::Float8 => ScalarValue::Float64(float),
+        Kind::Numeric | Kind::Text => ScalarValue::Utf8View(text(value)),
+        Kind::Date => ScalarValue::Date32(match value {
+            Value::Date(days) => Some(*days),
+            _ => None,
+        }),
+        Kind::Timestamp => ScalarValue::TimestampMicrosecond(instant, None),
+        Kind::Timestamptz => ScalarValue::TimestampMicrosecond(instant, Some("UTC".into())),
+    })
+}
