@@ -1,8 +1,8 @@
 """DuckDB as a server on a pipe: a line of JSON in, {"sql": …}, and a line of JSON out.
 
-The first line out is {"version": …, "httpfs": path or null}. An answer is {"seconds": …, "rows": …},
-where seconds are those of executing and fetching alone, or {"error": …}. In rows a double is a number,
-NULL is null, and everything else is the text Postgres has for it. Instants are printed in UTC.
+The first line out is {"version": …, "httpfs": path or null}. An answer is {"error": …} or {"seconds": …,
+"rows": …, "doubles": …}: what executing and fetching alone took; the cells as Postgres prints them, NULL
+as null; and for each column whether it has doubles, which are printed so that they read back the same.
 """
 
 import datetime
@@ -22,20 +22,22 @@ def httpfs():
     return next(map(str, found), None) if found else None
 
 
-def cell(value):
-    if value is None or isinstance(value, float):
-        return value
+def text(value):
     if isinstance(value, datetime.datetime):
         # Postgres's timestamp has no zone; the session's is UTC.
-        return str(value.replace(tzinfo=None))
-    return str(value)
+        value = value.replace(tzinfo=None)
+    return None if value is None else str(value)
 
 
 def answer(db, sql):
     began = time.perf_counter()
     rows = db.execute(sql).fetchall()
     seconds = time.perf_counter() - began
-    return {"seconds": seconds, "rows": [[cell(value) for value in row] for row in rows]}
+    return {
+        "seconds": seconds,
+        "rows": [[text(value) for value in row] for row in rows],
+        "doubles": [any(isinstance(value, float) for value in column) for column in zip(*rows)],
+    }
 
 
 db = duckdb.connect()

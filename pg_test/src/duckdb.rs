@@ -1,6 +1,7 @@
 //! DuckDB, an independent reader of Parquet, as a process that answers SQL.
 
 use crate::Result;
+use crate::questions::Row;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -24,8 +25,10 @@ pub struct DuckDb {
 /// What DuckDB answered.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// A double is a number, NULL is null, the rest is text as Postgres prints it.
-    pub rows: Vec<Vec<Value>>,
+    /// The cells as Postgres prints them.
+    pub rows: Vec<Row>,
+    /// For each column whether there are doubles in it; nothing without rows.
+    pub doubles: Vec<bool>,
     /// How long executing and fetching took, without the way through the pipe.
     pub took: Duration,
 }
@@ -65,17 +68,18 @@ impl DuckDb {
         Ok(Answer {
             took: Duration::from_secs_f64(reply["seconds"].as_f64().unwrap_or_default()),
             rows: serde_json::from_value(reply["rows"].take())?,
+            doubles: serde_json::from_value(reply["doubles"].take())?,
         })
     }
 
     /// The text in the first row's cells.
     pub fn texts(&mut self, sql: &str) -> Result<Vec<String>> {
         let rows = self.ask(sql)?.rows;
-        let row = rows.first().ok_or_else(|| format!("no row: {sql}"))?;
-        let texts = row.iter().map(|cell| cell.as_str().map(str::to_owned));
+        let row = rows.into_iter().next().unwrap_or_default();
+        let texts: Option<Vec<_>> = row.into_iter().collect();
         Ok(texts
-            .collect::<Option<_>>()
-            .ok_or_else(|| format!("not text: {row:?}"))?)
+            .filter(|texts| !texts.is_empty())
+            .ok_or_else(|| format!("DuckDB has no answer to {sql}"))?)
     }
 
     /// Makes the view `bill` over Parquet files in `year=…/month=…` folders, with the columns in the

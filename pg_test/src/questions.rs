@@ -3,10 +3,8 @@
 //! The SQL is the same for Postgres and DuckDB; the bill is the relation `bill`.
 
 use crate::Result;
-use crate::duckdb::DuckDb;
+use crate::duckdb::{Answer, DuckDb};
 use postgres::{Client, SimpleQueryMessage};
-use serde_json::Value;
-use std::collections::HashSet;
 
 /// Sums of doubles depend on the order of addition. Relative from 1 on, absolute below: a sum of
 /// charges and credits may be next to nothing.
@@ -137,26 +135,25 @@ impl Question {
 
     /// An error unless DuckDB's answer is the same.
     pub fn check(&self, ours: &[Row], duckdb: &mut DuckDb) -> Result<()> {
-        let theirs = duckdb.ask(&self.sql)?.rows;
+        let theirs = duckdb.ask(&self.sql)?;
         self.compare(ours, &theirs, duckdb)
             .map_err(|why| format!("{}: {why}\n{}", self.name, self.sql).into())
     }
 
-    fn compare(&self, ours: &[Row], theirs: &[Vec<Value>], duckdb: &mut DuckDb) -> Result<()> {
-        if ours.is_empty() || ours.len() != theirs.len() {
-            return Err(format!("{} rows, DuckDB {}", ours.len(), theirs.len()).into());
+    fn compare(&self, ours: &[Row], theirs: &Answer, duckdb: &mut DuckDb) -> Result<()> {
+        if ours.is_empty() || ours.len() != theirs.rows.len() {
+            return Err(format!("{} rows, DuckDB {}", ours.len(), theirs.rows.len()).into());
         }
         match self.kind {
-            Kind::Sample => are_the_bills(ours, duckdb),
-            Kind::Rows => same(sorted(ours, theirs)?, 0.0),
-            Kind::Totals => same(sorted(ours, theirs)?, TOLERANCE),
+            Kind::Sample => are_among(ours, &candidates(ours, duckdb)?, 0.0),
             Kind::Ranking => {
-                let (our_costs, their_costs) = split_all(ours, theirs)?;
-                for (ours, theirs) in our_costs.iter().zip(&their_costs) {
-                    close(&ours.doubles, &theirs.doubles, TOLERANCE)?;
-                }
-                same(sorted(ours, theirs)?, TOLERANCE)
+                same_doubles(ours, theirs)?;
+                // At the end equal ones compete for the last place.
+                let (unlimited, _) = self.sql.rsplit_once("LIMIT").ok_or("it has no LIMIT")?;
+                are_among(ours, &duckdb.ask(unlimited)?, TOLERANCE)
             }
+            Kind::Totals => same(ours, theirs, TOLERANCE),
+            Kind::Rows => same(ours, theirs, 0.0),
         }
     }
 }
@@ -200,37 +197,22 @@ struct Parts {
 }
 
 /// Both answers in parts. Which columns are doubles is seen in DuckDB's rows.
-fn split_all(ours: &[Row], theirs: &[Vec<Value>]) -> Result<(Vec<Parts>, Vec<Parts>)> {
-    let width = theirs.first().map_or(0, Vec::len);
-    let is_double: Vec<bool> = (0..width)
-        .map(|column| theirs.iter().any(|row| row[column].is_number()))
-        .collect();
-    let theirs: Vec<Row> = theirs
-        .iter()
-        .map(|row| row.iter().map(text).collect())
-        .collect();
-    let split = |rows: &[Row]| rows.iter().map(|row| split(row, &is_double)).collect();
-    let ours: Result<_> = split(ours);
-    Ok((ours?, split(&theirs)?))
+fn both(ours: &[Row], theirs: &Answer) -> Result<(Vec<Parts>, Vec<Parts>)> {
+    let split_all = |rows: &[Row]| -> Result<Vec<Parts>> {
+        rows.iter().map(|row| split(row, &theirs.doubles)).collect()
+    };
+    Ok((split_all(ours)?, split_all(&theirs.rows)?))
 }
 
-fn text(cell: &Value) -> Option<String> {
-    match cell {
-        Value::Null => None,
-        Value::String(text) => Some(text.clone()),
-        number => Some(number.to_string()),
-    }
-}
-
-fn split(row: &Row, is_double: &[bool]) -> Result<Parts> {
-    if row.len() != is_double.len() {
-        return Err(format!("{} columns, DuckDB {}", row.len(), is_double.len()).into());
+fn split(row: &Row, doubles: &[bool]) -> Result<Parts> {
+    if row.len() != doubles.len() {
+        return Err(format!("{} columns, DuckDB {}", row.len(), doubles.len()).into());
     }
     let mut parts = Parts {
         exact: Vec::new(),
         doubles: Vec::new(),
     };
-    for (cell, is_double) in row.iter().zip(is_double) {
+    for (cell, is_double) in row.iter().zip(doubles) {
         match is_double {
             true => parts
                 .doubles
@@ -241,53 +223,66 @@ fn split(row: &Row, is_double: &[bool]) -> Result<Parts> {
     Ok(parts)
 }
 
-/// Both answers in an order that does not depend on the last digits of sums, unless nothing else
-/// tells rows apart.
-fn sorted(ours: &[Row], theirs: &[Vec<Value>]) -> Result<(Vec<Parts>, Vec<Parts>)> {
-    let (mut ours, mut theirs) = split_all(ours, theirs)?;
-    for rows in [&mut ours, &mut theirs] {
-        rows.sort_by(|a, b| {
-            let doubles = || a.doubles.partial_cmp(&b.doubles);
-            let order = a.exact.cmp(&b.exact);
-            order.then_with(|| doubles().unwrap_or(std::cmp::Ordering::Equal))
-        });
-    }
-    Ok((ours, theirs))
-}
-
-fn same((ours, theirs): (Vec<Parts>, Vec<Parts>), tolerance: f64) -> Result<()> {
+/// The same rows in any order.
+fn same(ours: &[Row], theirs: &Answer, tolerance: f64) -> Result<()> {
+    let (mut ours, mut theirs) = both(ours, theirs)?;
+    sort(&mut ours);
+    sort(&mut theirs);
     for (ours, theirs) in ours.iter().zip(&theirs) {
-        if ours.exact != theirs.exact {
-            return Err(format!("{:?}, DuckDB {:?}", ours.exact, theirs.exact).into());
+        if ours.exact != theirs.exact || !close(ours, theirs, tolerance) {
+            return Err(format!("{ours:?}, DuckDB {theirs:?}").into());
         }
-        close(&ours.doubles, &theirs.doubles, tolerance)
-            .map_err(|why| format!("{:?}: {why}", ours.exact))?;
     }
     Ok(())
 }
 
-fn close(ours: &[Option<f64>], theirs: &[Option<f64>], tolerance: f64) -> Result<()> {
-    let is_close = |pair: (&Option<f64>, &Option<f64>)| match pair {
-        (Some(a), Some(b)) => (a - b).abs() <= tolerance * a.abs().max(b.abs()).max(1.0),
-        (a, b) => a == b,
-    };
-    if ours.iter().zip(theirs).all(is_close) {
-        return Ok(());
-    }
-    Err(format!("{ours:?}, DuckDB {theirs:?}").into())
+/// By what does not depend on the last digits of sums, as far as that tells rows apart.
+fn sort(rows: &mut [Parts]) {
+    rows.sort_by(|a, b| {
+        let doubles = || a.doubles.partial_cmp(&b.doubles);
+        let order = a.exact.cmp(&b.exact);
+        order.then_with(|| doubles().unwrap_or(std::cmp::Ordering::Equal))
+    });
 }
 
-/// Which rows a LIMIT without an order returns is anybody's choice, but the bill must have each.
-fn are_the_bills(ours: &[Row], duckdb: &mut DuckDb) -> Result<()> {
-    let ids: HashSet<&str> = ours.iter().filter_map(|row| row[0].as_deref()).collect();
-    let ids: Vec<String> = ids.iter().map(|id| format!("'{id}'")).collect();
-    let candidates = duckdb.ask(&format!(
+/// The same doubles in every place.
+fn same_doubles(ours: &[Row], theirs: &Answer) -> Result<()> {
+    let (ours, theirs) = both(ours, theirs)?;
+    for (ours, theirs) in ours.iter().zip(&theirs) {
+        if !close(ours, theirs, TOLERANCE) {
+            return Err(format!("{ours:?}, in DuckDB's order {theirs:?}").into());
+        }
+    }
+    Ok(())
+}
+
+/// Each of our rows is one of theirs, which may be more.
+fn are_among(ours: &[Row], theirs: &Answer, tolerance: f64) -> Result<()> {
+    let (ours, theirs) = both(ours, theirs)?;
+    let is_theirs = |our: &Parts| {
+        let equal = |their: &Parts| our.exact == their.exact && close(our, their, tolerance);
+        theirs.iter().any(equal)
+    };
+    match ours.iter().find(|row| !is_theirs(row)) {
+        None => Ok(()),
+        Some(row) => Err(format!("DuckDB has no such row: {row:?}").into()),
+    }
+}
+
+/// The rows with our rows' line items: a LIMIT without an order may return any.
+fn candidates(ours: &[Row], duckdb: &mut DuckDb) -> Result<Answer> {
+    let ids = ours.iter().filter_map(|row| row.first()?.as_deref());
+    let ids: Vec<String> = ids.map(|id| format!("'{id}'")).collect();
+    duckdb.ask(&format!(
         "SELECT * FROM bill WHERE identity_line_item_id IN ({})",
         ids.join(", ")
-    ))?;
-    let (ours, theirs) = split_all(ours, &candidates.rows)?;
-    match ours.iter().find(|row| !theirs.contains(row)) {
-        None => Ok(()),
-        Some(row) => Err(format!("the bill has no such row: {row:?}").into()),
-    }
+    ))
+}
+
+fn close(ours: &Parts, theirs: &Parts, tolerance: f64) -> bool {
+    let pairs = ours.doubles.iter().zip(&theirs.doubles);
+    pairs.into_iter().all(|pair| match pair {
+        (Some(a), Some(b)) => (a - b).abs() <= tolerance * a.abs().max(b.abs()).max(1.0),
+        (a, b) => a == b,
+    })
 }

@@ -373,7 +373,7 @@ rgw_data = {root}/rgw
 ms_mon_client_mode = crc
 auth_client_required = none
 debug_rgw = 1/1
-rgw_frontends = beast endpoint=127.0.0.1:{port}
+rgw_frontends = beast endpoint=127.0.0.1:{port} tcp_nodelay=1
 rgw_dns_name = localhost
 rgw_s3_auth_use_sts = true
 rgw_sts_key = abcdefghijklmnop
