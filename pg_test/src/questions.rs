@@ -256,17 +256,16 @@ fn same_doubles(ours: &[Row], theirs: &Answer) -> Result<()> {
     Ok(())
 }
 
-/// Each of our rows is one of theirs, which may be more.
+/// Each of our rows is another one of theirs, which may be more.
 fn are_among(ours: &[Row], theirs: &Answer, tolerance: f64) -> Result<()> {
-    let (ours, theirs) = both(ours, theirs)?;
-    let is_theirs = |our: &Parts| {
+    let (ours, mut theirs) = both(ours, theirs)?;
+    for our in &ours {
         let equal = |their: &Parts| our.exact == their.exact && close(our, their, tolerance);
-        theirs.iter().any(equal)
-    };
-    match ours.iter().find(|row| !is_theirs(row)) {
-        None => Ok(()),
-        Some(row) => Err(format!("DuckDB has no such row: {row:?}").into()),
+        let found = theirs.iter().position(equal);
+        let found = found.ok_or_else(|| format!("DuckDB has no such row: {our:?}"))?;
+        theirs.swap_remove(found);
     }
+    Ok(())
 }
 
 /// The rows with our rows' line items: a LIMIT without an order may return any.

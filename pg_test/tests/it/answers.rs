@@ -62,7 +62,7 @@ fn duckdb(bills: &Path, columns: &[String]) -> Result<(DuckDb, TempDir)> {
     Ok((duckdb, folders))
 }
 
-/// One cell of a right answer is changed: every question must notice.
+/// A right answer with one cell changed, a row too few, or one row for all: every question must notice.
 fn comparison_finds_a_wrong_answer(_env: &Env) -> Result<()> {
     let mut duckdb = DuckDb::start()?;
     duckdb.ask(
@@ -89,7 +89,17 @@ fn comparison_finds_a_wrong_answer(_env: &Env) -> Result<()> {
                 wrong[0]
             );
         }
-        assert!(question.check(&right[1..], &mut duckdb).is_err());
+        assert!(
+            question.check(&right[1..], &mut duckdb).is_err(),
+            "{}: a row too few passed",
+            question.name
+        );
+        let repeated = vec![right[0].clone(); right.len()];
+        assert!(
+            right.len() == 1 || question.check(&repeated, &mut duckdb).is_err(),
+            "{}: one row for all passed",
+            question.name
+        );
     }
     Ok(())
 }
