@@ -42,6 +42,8 @@ def answer(db, sql):
 
 db = duckdb.connect()
 db.execute("SET TimeZone = 'UTC'")
+# It would be drawn into the answers.
+db.execute("SET enable_progress_bar = false")
 print(json.dumps({"version": duckdb.__version__, "httpfs": httpfs()}), flush=True)
 for line in sys.stdin:
     try:
