@@ -7,10 +7,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 pub mod bills;
+pub mod duckdb;
 pub mod fault;
 pub mod ports;
 pub mod postgres;
 pub mod process;
+pub mod questions;
 pub mod s3;
 
 /// Any error, in words.

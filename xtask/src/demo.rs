@@ -1,25 +1,45 @@
-//! `cargo demo` and `cargo bench-load`: programs of the test crate, run on a fresh installation.
+//! `cargo demo`, `cargo bench-load` and `cargo bench-query`: programs of the test crate, run on a
+//! fresh installation.
 
+use crate::cache;
 use crate::cargo;
 use crate::install::{self, Options};
 use crate::machine;
 use crate::postgres;
 use crate::run::{Result, Steps, run};
+use std::path::PathBuf;
 use std::process::Command;
 
 /// Builds, installs and shows the extension.
 pub fn demo(keep: bool) -> Result<()> {
     let arguments: &[&str] = if keep { &["--keep"] } else { &[] };
-    program("demo", arguments, false)
+    program("demo", arguments, false, &[])
 }
 
 /// Measures the load with the release build.
 pub fn bench_load(arguments: &[&str]) -> Result<()> {
-    program("bench_load", arguments, true)
+    program("bench_load", arguments, true, &[])
+}
+
+/// Measures queries with the release build, or with `--dev` with the development build.
+pub fn bench_query(arguments: &[&str]) -> Result<()> {
+    let (dev, arguments): (Vec<&str>, Vec<&str>) =
+        arguments.iter().partition(|argument| **argument == "--dev");
+    machine::setup(machine::PYTHON)?;
+    let environment = [
+        ("CUR_FDW_PYTHON", postgres::python_for_benchmarks()?),
+        ("CUR_FDW_BENCH_DATA", cache::dir()?.join("bench")),
+    ];
+    program("bench_query", &arguments, dev.is_empty(), &environment)
 }
 
 /// Installs for Postgres 15 and runs a program of the test crate that the same build made.
-fn program(name: &str, arguments: &[&str], release: bool) -> Result<()> {
+fn program(
+    name: &str,
+    arguments: &[&str],
+    release: bool,
+    environment: &[(&str, PathBuf)],
+) -> Result<()> {
     let mut steps = Steps::default();
     let pg_config = steps.step("setup", || {
         machine::setup(machine::BASE)?;
@@ -40,6 +60,7 @@ fn program(name: &str, arguments: &[&str], release: bool) -> Result<()> {
         run(Command::new(built)
             .args(arguments)
             .env("CUR_FDW_PG_CONFIG", &pg_config)
+            .envs(environment.iter().cloned())
             .current_dir(cargo::root()))
     })?;
     steps.print_times();

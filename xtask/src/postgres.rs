@@ -26,6 +26,14 @@ const WHEEL_HASHES: [(&str, &str); 2] = [
 /// An independent reader of Parquet and CSV, to compare results with.
 const DUCKDB: &str = "duckdb==1.4.5";
 
+/// What the query benchmark runs against: a DuckDB whose extension for S3 has a package of the same
+/// version, and what it needs to hand out instants.
+const BENCHMARK: [&str; 3] = [
+    "duckdb==1.5.5",
+    "duckdb-extension-httpfs==1.5.5",
+    "pytz==2026.6",
+];
+
 /// The Debian release whose source package of Postgres 17 is built.
 const SOURCE_SUITE: &str = "trixie";
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
@@ -79,13 +87,25 @@ pub fn major_of(pg_config: &Path) -> Result<u32> {
 
 /// The Python environment that has DuckDB.
 pub fn python() -> Result<PathBuf> {
-    let environment = cache::fill("python", |scratch| {
-        let environment = scratch.join("python");
+    environment("python", &[DUCKDB])
+}
+
+/// The Python environment with the DuckDB of the query benchmark.
+pub fn python_for_benchmarks() -> Result<PathBuf> {
+    environment("python-bench", &BENCHMARK)
+}
+
+/// The interpreter of an environment that has these packages.
+fn environment(name: &str, packages: &[&str]) -> Result<PathBuf> {
+    let environment = cache::fill(name, |scratch| {
+        let environment = scratch.join(name);
         // The system's own Python: one from a version manager may lie where postgres cannot read.
         run(Command::new("/usr/bin/python3")
             .args(["-m", "venv"])
             .arg(&environment))?;
-        run(pip(&environment).args(["install", "--quiet", "--only-binary=:all:", DUCKDB]))?;
+        run(pip(&environment)
+            .args(["install", "--quiet", "--only-binary=:all:"])
+            .args(packages))?;
         Ok(environment)
     })?;
     Ok(environment.join("bin/python3"))

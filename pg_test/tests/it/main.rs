@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod answers;
 mod cron;
 mod dump;
 mod env;
@@ -26,6 +27,7 @@ const MODULES: &[&[Test]] = &[
     harness::TESTS,
     errors::TESTS,
     real::TESTS,
+    answers::TESTS,
     sync::TESTS,
     keeping::TESTS,
     dump::TESTS,

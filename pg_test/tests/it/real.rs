@@ -20,16 +20,16 @@ const ROOT: &str = "cur/WorkshopCUR";
 const STATUS: &str = "cost_and_usage_data_status/cost_and_usage_data_status.parquet";
 
 /// A month as published, with what is known about it from elsewhere.
-struct Month {
-    file: &'static str,
-    month: &'static str,
+pub struct Month {
+    pub file: &'static str,
+    pub month: &'static str,
     columns: i64,
     rows: i64,
     /// DuckDB's decimal sum of `line_item_unblended_cost`, to ten digits.
     unblended: &'static str,
 }
 
-const MONTHS: [Month; 2] = [
+pub const MONTHS: [Month; 2] = [
     Month {
         file: "Oct2018-WorkshopCUR-00001.snappy.parquet",
         month: "10",
@@ -50,7 +50,7 @@ const MONTHS: [Month; 2] = [
 const NEW_IN_NOVEMBER: [&str; 2] = ["product_category", "resource_tags_user_tag21_nov"];
 
 /// Where the files are, or nothing, with a word about it.
-fn bills() -> Option<PathBuf> {
+pub fn bills() -> Option<PathBuf> {
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/aws-cur-parquet");
     let folder = std::env::var_os("CUR_FDW_REAL_BILLS").map_or_else(beside, PathBuf::from);
     let present = MONTHS.iter().all(|month| folder.join(month.file).is_file());
@@ -63,9 +63,10 @@ fn bills() -> Option<PathBuf> {
     present.then_some(folder)
 }
 
-/// A database whose server `bills` reads the bucket with the files as AWS lays them out.
-fn database(env: &Env, bills: &Path) -> Result<Client> {
-    fixture::empty_bucket(env, NAME)?;
+/// A database of that name, whose server `bills` reads the bucket of the same name with the files as
+/// AWS lays them out.
+pub fn database(env: &Env, name: &str, bills: &Path) -> Result<Client> {
+    fixture::empty_bucket(env, name)?;
     let data = format!("{ROOT}/WorkshopCUR");
     for month in &MONTHS {
         let key = format!(
@@ -73,7 +74,7 @@ fn database(env: &Env, bills: &Path) -> Result<Client> {
             month.month
         );
         env.gateway
-            .put(NAME, &key, std::fs::read(bills.join(month.file))?)?;
+            .put(name, &key, std::fs::read(bills.join(month.file))?)?;
         let (first, next) = (month.month, month.month.parse::<u32>()? + 1);
         let manifest = json!({
             "assemblyId": format!("00000000-2018-4000-8000-0000000000{first}"),
@@ -87,25 +88,25 @@ fn database(env: &Env, bills: &Path) -> Result<Client> {
                 "start": format!("2018{first}01T000000.000Z"),
                 "end": format!("2018{next}01T000000.000Z"),
             },
-            "bucket": NAME,
+            "bucket": name,
             "reportKeys": [key],
         });
         let key = format!("{ROOT}/2018{first}01-2018{next}01/WorkshopCUR-Manifest.json");
         env.gateway
-            .put(NAME, &key, serde_json::to_vec(&manifest)?)?;
+            .put(name, &key, serde_json::to_vec(&manifest)?)?;
     }
     // No part of the bill, although it ends in .parquet.
     if let Ok(status) = std::fs::read(bills.join("cost_and_usage_data_status.parquet")) {
-        env.gateway.put(NAME, &format!("{data}/{STATUS}"), status)?;
+        env.gateway.put(name, &format!("{data}/{STATUS}"), status)?;
     }
-    let mut client = env.database_with_extension(NAME)?;
-    fixture::connect(&mut client, env, NAME)?;
+    let mut client = env.database_with_extension(name)?;
+    fixture::connect(&mut client, env, name)?;
     Ok(client)
 }
 
 fn foreign_table_shows_every_cell_as_duckdb_reads_it(env: &Env) -> Result<()> {
     let Some(bills) = bills() else { return Ok(()) };
-    let mut client = database(env, &bills)?;
+    let mut client = database(env, NAME, &bills)?;
     client.batch_execute(
         "CREATE SCHEMA bills; IMPORT FOREIGN SCHEMA \"cur/WorkshopCUR\" FROM SERVER bills INTO bills",
     )?;
@@ -167,7 +168,7 @@ fn python() -> Command {
 
 fn synced_months_add_up_to_the_bill(env: &Env) -> Result<()> {
     let Some(bills) = bills() else { return Ok(()) };
-    let mut client = database(env, &bills)?;
+    let mut client = database(env, NAME, &bills)?;
     client.query_one(
         "SELECT cost_analytics.cost_add_source('workshop', 'bills', $1)",
         &[&ROOT],

@@ -1,0 +1,134 @@
+//! DuckDB, an independent reader of Parquet, as a process that answers SQL.
+
+use crate::Result;
+use crate::questions::Row;
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+const WORKER: &str = include_str!("duckdb.py");
+
+/// A running DuckDB with a database in memory; dropping it ends the process.
+#[derive(Debug)]
+pub struct DuckDb {
+    process: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+    /// Its version, such as `1.5.5`.
+    pub version: String,
+    /// The extension that reads S3, where its package is installed.
+    pub httpfs: Option<PathBuf>,
+}
+
+/// What DuckDB answered.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The cells as Postgres prints them.
+    pub rows: Vec<Row>,
+    /// For each column whether there are doubles in it; nothing without rows.
+    pub doubles: Vec<bool>,
+    /// How long executing and fetching took, without the way through the pipe.
+    pub took: Duration,
+}
+
+impl DuckDb {
+    /// Starts the DuckDB of the Python that `CUR_FDW_PYTHON` names, or else of `python3`.
+    pub fn start() -> Result<Self> {
+        let python = std::env::var_os("CUR_FDW_PYTHON").unwrap_or_else(|| "python3".into());
+        let mut process = Command::new(&python)
+            .args(["-c", WORKER])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("cannot run {}: {error}", python.display()))?;
+        let input = process.stdin.take().expect("its input is a pipe");
+        let output = BufReader::new(process.stdout.take().expect("its output is a pipe"));
+        let mut duckdb = DuckDb {
+            process,
+            input,
+            output,
+            version: String::new(),
+            httpfs: None,
+        };
+        let hello = duckdb.reply()?;
+        duckdb.version = hello["version"].as_str().unwrap_or_default().to_owned();
+        duckdb.httpfs = hello["httpfs"].as_str().map(PathBuf::from);
+        Ok(duckdb)
+    }
+
+    /// Runs one statement.
+    pub fn ask(&mut self, sql: &str) -> Result<Answer> {
+        writeln!(self.input, "{}", json!({ "sql": sql }))?;
+        let mut reply = self.reply()?;
+        if let Some(error) = reply["error"].as_str() {
+            return Err(format!("DuckDB: {error}\nin: {sql}").into());
+        }
+        Ok(Answer {
+            took: Duration::from_secs_f64(reply["seconds"].as_f64().unwrap_or_default()),
+            rows: serde_json::from_value(reply["rows"].take())?,
+            doubles: serde_json::from_value(reply["doubles"].take())?,
+        })
+    }
+
+    /// The text in the first row's cells.
+    pub fn texts(&mut self, sql: &str) -> Result<Vec<String>> {
+        let rows = self.ask(sql)?.rows;
+        let row = rows.into_iter().next().unwrap_or_default();
+        let texts: Option<Vec<_>> = row.into_iter().collect();
+        Ok(texts
+            .filter(|texts| !texts.is_empty())
+            .ok_or_else(|| format!("DuckDB has no answer to {sql}"))?)
+    }
+
+    /// Makes the view `bill` over Parquet files in `year=…/month=…` folders, with the columns in the
+    /// order given. With `by_name` the files may differ in their columns.
+    pub fn create_bill(
+        &mut self,
+        files: &[String],
+        columns: &[String],
+        by_name: bool,
+    ) -> Result<()> {
+        let quoted: Vec<_> = files.iter().map(|file| format!("'{file}'")).collect();
+        let names: Vec<_> = columns.iter().map(|name| format!("\"{name}\"")).collect();
+        self.ask(&format!(
+            "CREATE OR REPLACE VIEW bill AS SELECT {} FROM (
+               SELECT *, make_date(year::int, month::int, 1) AS billing_period
+                 FROM read_parquet([{}], union_by_name = {by_name},
+                                   hive_partitioning = true, hive_types_autocast = false))",
+            names.join(", "),
+            quoted.join(", "),
+        ))?;
+        Ok(())
+    }
+
+    /// Gives it the keys of an S3 server; `httpfs` is the extension's file.
+    pub fn use_s3(&mut self, httpfs: &Path, gateway: &crate::s3::Gateway) -> Result<()> {
+        self.ask(&format!("LOAD '{}'", httpfs.display()))?;
+        self.ask(&format!(
+            "CREATE SECRET (TYPE s3, KEY_ID '{}', SECRET '{}', ENDPOINT '{}',
+                            REGION 'us-east-1', URL_STYLE 'path', USE_SSL false)",
+            gateway.access_key(),
+            gateway.secret_key(),
+            gateway.endpoint().trim_start_matches("http://"),
+        ))?;
+        Ok(())
+    }
+
+    fn reply(&mut self) -> Result<Value> {
+        let mut line = String::new();
+        if self.output.read_line(&mut line)? == 0 {
+            return Err("DuckDB's Python has ended; it said why on stderr".into());
+        }
+        Ok(serde_json::from_str(&line)?)
+    }
+}
+
+impl Drop for DuckDb {
+    fn drop(&mut self) {
+        // Nobody is left to tell.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
