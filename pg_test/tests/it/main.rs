@@ -13,6 +13,7 @@ mod fixture;
 mod front_door;
 mod harness;
 mod keeping;
+mod pushdown;
 mod real;
 mod ship;
 mod sync;
@@ -32,6 +33,7 @@ const MODULES: &[&[Test]] = &[
     cron::TESTS,
     front_door::TESTS,
     ship::TESTS,
+    pushdown::TESTS,
 ];
 
 fn main() {
