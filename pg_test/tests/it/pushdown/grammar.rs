@@ -138,6 +138,11 @@ impl Generator<'_> {
             let key = self.key();
             outputs.push(Output::new(key.sql, Compare::Text));
         }
+        if self.rng.chance(10) {
+            // NaN has one spelling, but many bit patterns.
+            let bits = format!("float8send({}.odd8)", self.alias);
+            outputs.push(Output::new(bits, Compare::Text));
+        }
         outputs
     }
 
