@@ -10,17 +10,20 @@ mod predicate;
 mod query;
 mod session;
 mod table;
+mod wrong;
 
 use crate::env::{Env, Test, tests};
 use compare::difference;
 use pg_test::Result;
 use session::{Answered, Session};
 use table::{FOREIGN, HEAP};
+use wrong::{one_wrong_cell_is_noticed, one_wrong_meaning_is_noticed};
 
 pub const TESTS: &[Test] = tests![
     answers_are_the_same_with_and_without_pushdown,
     answers_are_the_same_as_those_of_a_heap,
-    one_changed_cell_is_noticed,
+    one_wrong_cell_is_noticed,
+    one_wrong_meaning_is_noticed,
 ];
 
 /// What percentage of queries must push something, by a label in EXPLAIN. 0 until the scan pushes.
@@ -73,50 +76,4 @@ fn answers_are_the_same_as_those_of_a_heap(env: &Env) -> Result<()> {
     let mut session = Session::open(env, "pushdown_heap")?;
     session.for_each_query(|session, query| session.compare(query, HEAP, FOREIGN))?;
     Ok(())
-}
-
-/// What a wrong scan may do to a single cell or row. `id` numbers the rows.
-const CHANGES: [&str; 10] = [
-    "DELETE FROM changed.usage WHERE id = 1234",
-    "INSERT INTO changed.usage SELECT * FROM changed.usage WHERE id = 2345",
-    "UPDATE changed.usage SET cost = cost + 1.0 / 1024 WHERE id = 77",
-    "UPDATE changed.usage SET big = 9007199254740992 WHERE id = \
-       (SELECT min(id) FROM changed.usage WHERE big = 9007199254740993)",
-    "UPDATE changed.usage SET odd8 = 0 WHERE id = \
-       (SELECT min(id) FROM changed.usage WHERE odd8::text = '-0')",
-    "UPDATE changed.usage SET account = NULL WHERE id = \
-       (SELECT min(id) FROM changed.usage WHERE account = '')",
-    "UPDATE changed.usage SET note = 'trailing' WHERE id = \
-       (SELECT min(id) FROM changed.usage WHERE note = 'trailing ')",
-    "UPDATE changed.usage SET usage_start = usage_start + interval '1 microsecond' WHERE id = 2001",
-    "UPDATE changed.usage SET flag = NULL WHERE id = (SELECT min(id) FROM changed.usage WHERE flag)",
-    "UPDATE changed.usage SET dec = dec + 0.000001 WHERE id = 2999",
-];
-
-fn one_changed_cell_is_noticed(env: &Env) -> Result<()> {
-    const AT_MOST: u64 = 1_000;
-    let mut session = Session::open(env, "pushdown_changed")?;
-    for change in CHANGES {
-        session.client.batch_execute(&format!(
-            "DROP SCHEMA IF EXISTS changed CASCADE; CREATE SCHEMA changed; \
-             CREATE TABLE changed.usage (LIKE {HEAP}.usage); \
-             INSERT INTO changed.usage SELECT * FROM {HEAP}.usage; \
-             {change}"
-        ))?;
-        let noticed = first_difference(&mut session, "changed", AT_MOST)?;
-        assert!(noticed.is_some(), "no query of {AT_MOST} notices {change}");
-    }
-    Ok(())
-}
-
-/// The first seed whose query has another answer in `schema` than in the heap.
-fn first_difference(session: &mut Session, schema: &str, seeds: u64) -> Result<Option<u64>> {
-    for seed in 0..seeds {
-        let query = session.query(seed);
-        let answered = session.compare(&query, HEAP, schema)?;
-        if !answered.differences.is_empty() {
-            return Ok(Some(seed));
-        }
-    }
-    Ok(None)
 }

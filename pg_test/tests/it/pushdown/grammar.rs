@@ -21,7 +21,7 @@ const COUNTS: &[&str] = &[
 ];
 
 /// How deep conditions are nested.
-const DEPTH: usize = 3;
+const DEPTH: usize = 2;
 
 /// An expression to select.
 struct Output {

@@ -1,7 +1,7 @@
 //! Random conditions, none of which can raise an error.
 
 use super::query::{Constant, place};
-use super::table::{Column, Table, Type};
+use super::table::{Column, Table, Type, quoted};
 use pg_test::bills::rng::Rng;
 
 /// Conditions and queries over one table, all following from one seed.
@@ -61,14 +61,14 @@ impl<'t> Generator<'t> {
             false => *self.rng.pick(column.ty.comparable()),
         };
         // Values of the column itself are found more often than others of its type.
-        if ty == column.ty && self.rng.chance(70) && !column.pool.is_empty() {
-            return self.constant(ty.sql(), |g| g.rng.pick(&column.pool).clone());
+        if ty == column.ty && self.rng.chance(70) {
+            return self.constant(ty.sql(), |g| column.literal(&mut g.rng));
         }
         self.of_type(ty)
     }
 
     pub fn own_value(&mut self, column: &Column) -> String {
-        self.constant(column.ty.sql(), |g| g.rng.pick(&column.pool).clone())
+        self.constant(column.ty.sql(), |g| column.literal(&mut g.rng))
     }
 
     pub fn of_type(&mut self, ty: Type) -> String {
@@ -76,14 +76,11 @@ impl<'t> Generator<'t> {
     }
 
     pub fn any_column(&mut self) -> &'t Column {
-        let table = self.table;
-        self.rng.pick(&table.columns)
+        self.column_where(|_| true)
     }
 
-    pub fn column_where(&mut self, wanted: impl Fn(&Column) -> bool) -> &'t Column {
-        let table = self.table;
-        let wanted: Vec<&Column> = table.columns.iter().filter(|c| wanted(c)).collect();
-        *self.rng.pick(&wanted)
+    pub fn column_where(&mut self, fits: impl Fn(&Column) -> bool) -> &'t Column {
+        self.table.draw(&mut self.rng, fits)
     }
 
     pub fn named(&self, column: &Column) -> String {
@@ -119,7 +116,7 @@ impl<'t> Generator<'t> {
     }
 
     fn leaf(&mut self) -> String {
-        match self.rng.below(22) {
+        match self.rng.below(24) {
             0..=5 => self.comparison(),
             6 => self.two_columns(),
             7 | 8 => self.list(),
@@ -130,7 +127,7 @@ impl<'t> Generator<'t> {
             13 | 14 => self.like(),
             15..=17 => self.moment(),
             18 => self.conditional(),
-            19 => self.computed(),
+            19..=21 => self.computed(),
             _ => self.path(),
         }
     }
@@ -174,7 +171,7 @@ impl<'t> Generator<'t> {
                 .map(|_| g.table.literal(&mut g.rng, ty))
                 .collect();
             if ty == column.ty && g.rng.chance(80) {
-                values.push(g.rng.pick(&column.pool).clone());
+                values.push(column.literal(&mut g.rng));
             }
             match g.rng.below(12) {
                 0 => "NULL".to_owned(),
@@ -238,9 +235,13 @@ impl<'t> Generator<'t> {
                 false => format!("{name} ^@ {start}"),
             };
         }
-        let pattern = self.constant("text", |g| {
-            let pieces: Vec<&str> = (0..1 + g.rng.below(4)).map(|_| g.pick(PATTERNS)).collect();
-            format!("'{}'", pieces.concat())
+        let pattern = self.constant("text", |g| match g.rng.chance(60) {
+            true => quoted(&pattern_of(&mut g.rng, column)),
+            false => {
+                let count = 1 + g.rng.below(4);
+                let pieces: Vec<&str> = (0..count).map(|_| g.pick(PATTERNS)).collect();
+                quoted(&pieces.concat())
+            }
         });
         let like = self.pick(&["LIKE", "LIKE", "LIKE", "NOT LIKE", "ILIKE", "NOT ILIKE"]);
         match self.rng.below(10) {
@@ -519,6 +520,34 @@ impl<'t> Generator<'t> {
             }
         }
     }
+}
+
+/// A pattern that one of the column's values matches, or nearly.
+fn pattern_of(rng: &mut Rng, column: &Column) -> String {
+    let mut pattern = String::new();
+    if rng.chance(20) {
+        pattern.push('%');
+    }
+    let value = rng.pick(&column.pool).clone();
+    let keep = if rng.chance(50) {
+        usize::MAX
+    } else {
+        rng.below(6)
+    };
+    for character in value.chars().take(keep) {
+        match character {
+            '\\' => pattern.push_str("\\\\"),
+            '%' | '_' if rng.chance(60) => pattern.extend(['\\', character]),
+            _ if rng.chance(12) => pattern.push('_'),
+            _ if rng.chance(10) => pattern.extend(character.to_uppercase()),
+            _ if rng.chance(10) => pattern.extend(character.to_lowercase()),
+            _ => pattern.push(character),
+        }
+    }
+    if keep < usize::MAX || rng.chance(10) {
+        pattern.push('%');
+    }
+    pattern
 }
 
 /// Pieces of patterns. None ends in a single backslash, which is an error.

@@ -15,8 +15,8 @@ pub const HEAP: &str = "heap_side";
 /// What the `accounts` joined with `usage` are called. The last one has no usage.
 const ACCOUNTS: [&str; 5] = ["1001", "1002", "1003", "", "9999"];
 
-/// More would only make constants repeat less.
-const POOL_LIMIT: usize = 400;
+/// The values that repeat come first. Many more would hide them.
+const POOL_LIMIT: usize = 40;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Type {
@@ -84,7 +84,9 @@ pub struct Column {
     pub ty: Type,
     collation: Collation,
     pub sum: Sum,
-    /// Literals of the column's values, to compare with.
+    /// How often it is asked about, beside the others.
+    weight: usize,
+    /// Values of the column, to compare with.
     pub pool: Vec<String>,
 }
 
@@ -102,6 +104,11 @@ impl Column {
         self.collation == Collation::IgnoringCase
     }
 
+    /// One of its values as a literal, without a cast.
+    pub fn literal(&self, rng: &mut Rng) -> String {
+        quoted(rng.pick::<String>(&self.pool))
+    }
+
     /// Whether both can be compared without saying by which collation.
     pub fn has_collation_of(&self, other: &Column) -> bool {
         self.ty == Type::Text && self.collation == other.collation
@@ -114,7 +121,16 @@ fn column(name: &'static str, ty: Type) -> Column {
         ty,
         collation: Collation::Default,
         sum: Sum::No,
+        weight: 1,
         pool: Vec::new(),
+    }
+}
+
+/// A column with values that are handled apart.
+fn often(column: Column) -> Column {
+    Column {
+        weight: 4,
+        ..column
     }
 }
 
@@ -140,26 +156,26 @@ fn columns() -> Vec<Column> {
         column("flag", Bool),
         summed("small", Int2, Sum::Exact),
         summed("units", Int4, Sum::Exact),
-        summed("big", Int8, Sum::Exact),
-        summed("share", Float4, Sum::Exact),
-        column("odd4", Float4),
+        often(summed("big", Int8, Sum::Exact)),
+        often(summed("share", Float4, Sum::Exact)),
+        often(column("odd4", Float4)),
         summed("cost", Float8, Sum::Exact),
         summed("price", Float8, Sum::Rounded),
         summed("large", Float8, Sum::Rounded),
-        column("odd8", Float8),
+        often(column("odd8", Float8)),
         summed("amount", Numeric, Sum::Exact),
         summed("dec", Numeric, Sum::Exact),
-        column("odd_num", Numeric),
+        often(column("odd_num", Numeric)),
         text("service", Collation::C),
         text("account", Collation::C),
         text("region", Collation::Default),
-        text("name", Collation::Icu),
-        text("tag", Collation::IgnoringCase),
-        text("note", Collation::Default),
+        often(text("name", Collation::Icu)),
+        often(text("tag", Collation::IgnoringCase)),
+        often(text("note", Collation::Default)),
         column("gone", Text),
         column("day", Date),
         column("odd_day", Date),
-        column("usage_start", Timestamp),
+        often(column("usage_start", Timestamp)),
         column("odd_ts", Timestamp),
         column("seen", Timestamptz),
         column("billing_period", Date),
@@ -170,7 +186,7 @@ fn columns() -> Vec<Column> {
 
 /// The table in a database of its own.
 pub struct Table {
-    pub columns: Vec<Column>,
+    columns: Vec<Column>,
     /// Holds the files the foreign table reads.
     _files: TempDir,
 }
@@ -217,14 +233,19 @@ impl Table {
         })
     }
 
+    /// A column that fits.
+    pub fn draw(&self, rng: &mut Rng, fits: impl Fn(&Column) -> bool) -> &Column {
+        let fitting = self.columns.iter().filter(|column| fits(column));
+        let weighted = fitting.flat_map(|column| std::iter::repeat_n(column, column.weight));
+        *rng.pick(&weighted.collect::<Vec<_>>())
+    }
+
     /// A literal of the type, without a cast: a value of some column, or one from the type's edge.
     pub fn literal(&self, rng: &mut Rng, ty: Type) -> String {
         if rng.chance(12) {
             return rng.pick(edges(ty)).to_string();
         }
-        let same: Vec<&Column> = self.columns.iter().filter(|c| c.ty == ty).collect();
-        let column = rng.pick(&same);
-        rng.pick(&column.pool).clone()
+        self.draw(rng, |column| column.ty == ty).literal(rng)
     }
 }
 
@@ -262,13 +283,18 @@ fn definition(columns: &[Column], files: &TempDir) -> String {
 fn pool(client: &mut Client, column: &Column) -> Result<Vec<String>, Error> {
     let rows = client.query(
         &format!(
-            "SELECT quote_literal(value) FROM (SELECT DISTINCT {}::text COLLATE \"C\" AS value \
-               FROM {HEAP}.usage) AS v WHERE value IS NOT NULL ORDER BY md5(value) LIMIT {POOL_LIMIT}",
+            "SELECT value FROM (SELECT {}::text COLLATE \"C\" AS value FROM {HEAP}.usage) AS v \
+               WHERE value IS NOT NULL GROUP BY value ORDER BY count(*) DESC, md5(value) LIMIT {POOL_LIMIT}",
             column.name
         ),
         &[],
     )?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// A literal, as standard_conforming_strings has it.
+pub fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
 }
 
 /// Values where types end or algorithms turn, whether or not the table has them.
