@@ -1,5 +1,5 @@
 //! The project's tasks, behind `cargo demo`, `cargo verify`, `cargo bench-load`,
-//! `cargo bench-query` and `cargo xtask`.
+//! `cargo bench-query`, `cargo soak-…` and `cargo xtask`.
 //!
 //! Only the standard library is used, so that the first command in a fresh clone starts at once.
 
@@ -11,6 +11,7 @@ mod licences;
 mod machine;
 mod postgres;
 mod run;
+mod soak;
 mod verify;
 
 use run::{Failure, Result};
@@ -25,6 +26,8 @@ Tasks of cur_fdw. Every task first installs what the machine lacks.
   cargo bench-query [--dev] [OPTIONS]
                            the query benchmark, with the release build; --dev: with the
                            development build; an unknown option shows them all
+  cargo soak-pushdown [QUERIES [SEED]]
+                           many more random queries than verify asks, with and without pushdown
 
   cargo xtask setup [--all]
                            install what is missing for the demo; --all: for verify too
@@ -67,6 +70,7 @@ fn task(args: &[&str]) -> Result<()> {
         ["verify"] => verify::verify(),
         ["bench-load", rest @ ..] => demo::bench_load(rest),
         ["bench-query", rest @ ..] => demo::bench_query(rest),
+        ["soak-pushdown", rest @ ..] => soak::task(rest),
         _ => Err(Failure::new(format!(
             "no such task: {} (see `cargo xtask help`)",
             args.join(" ")

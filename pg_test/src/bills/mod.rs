@@ -20,7 +20,7 @@ mod commitments;
 mod delivery;
 mod estate;
 mod manifest;
-mod rng;
+pub mod rng;
 mod rows;
 mod schema;
 mod series;

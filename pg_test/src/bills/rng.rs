@@ -3,13 +3,13 @@
 
 /// SplitMix64.
 #[derive(Clone, Debug)]
-pub(super) struct Rng(u64);
+pub struct Rng(u64);
 
 impl Rng {
     /// A generator for one purpose: `seed` is the report's, `path` says which thing is drawn.
     ///
     /// Everything in a bill draws from its own path, so any row can be made without those before.
-    pub(super) fn new(seed: u64, path: &[u64]) -> Self {
+    pub fn new(seed: u64, path: &[u64]) -> Self {
         let mut rng = Rng(seed);
         for part in path {
             rng.0 = rng.next() ^ part.wrapping_mul(0xD6E8_FEB8_6659_FD93);
@@ -26,7 +26,7 @@ impl Rng {
     }
 
     /// A number below `n`; 0 when `n` is 0.
-    pub(super) fn below(&mut self, n: usize) -> usize {
+    pub fn below(&mut self, n: usize) -> usize {
         if n == 0 {
             0
         } else {
@@ -35,7 +35,7 @@ impl Rng {
     }
 
     /// True in `percent` of 100 draws.
-    pub(super) fn chance(&mut self, percent: u64) -> bool {
+    pub fn chance(&mut self, percent: u64) -> bool {
         self.next() % 100 < percent
     }
 
@@ -50,7 +50,7 @@ impl Rng {
     }
 
     /// One of the items, evenly.
-    pub(super) fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
+    pub fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
         &items[self.below(items.len())]
     }
 

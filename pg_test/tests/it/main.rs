@@ -14,6 +14,7 @@ mod fixture;
 mod front_door;
 mod harness;
 mod keeping;
+mod pushdown;
 mod real;
 mod ship;
 mod sync;
@@ -34,6 +35,7 @@ const MODULES: &[&[Test]] = &[
     cron::TESTS,
     front_door::TESTS,
     ship::TESTS,
+    pushdown::TESTS,
 ];
 
 fn main() {
