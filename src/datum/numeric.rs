@@ -35,18 +35,16 @@ pub fn from_decimal_text(text: &str) -> Datum {
     numeric.unwrap_or(Datum::null())
 }
 
-/// A sum divided by a count, both numerics, as Postgres's own `avg` of integers divides them.
+/// A sum divided by a count, as Postgres's own `avg` of integers divides them.
 ///
 /// # Safety
-/// Both are numerics; the result lives in `memory`.
+/// `sum` is a `numeric` and `count` a `bigint`; the result lives in `memory`.
 pub unsafe fn quotient(sum: Datum, count: Datum, memory: pg_sys::MemoryContext) -> Datum {
-    // SAFETY: numeric_div takes two numerics, and never returns NULL.
+    // SAFETY: int8_numeric takes a bigint, numeric_div two numerics; neither returns NULL.
     unsafe {
         let old = pg_sys::MemoryContextSwitchTo(memory);
-        let quotient = pgrx::direct_function_call_as_datum(
-            pg_sys::numeric_div,
-            &[Some(sum), Some(count)],
-        );
+        let count = pgrx::direct_function_call_as_datum(pg_sys::int8_numeric, &[Some(count)]);
+        let quotient = pgrx::direct_function_call_as_datum(pg_sys::numeric_div, &[Some(sum), count]);
         pg_sys::MemoryContextSwitchTo(old);
         quotient.unwrap_or(Datum::null())
     }

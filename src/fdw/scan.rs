@@ -180,7 +180,7 @@ impl ScanState {
     unsafe fn store_into(&self, slot: *mut pg_sys::TupleTableSlot) {
         let (values, nulls) = self.rows.row(self.next_row - 1);
         // SAFETY: a slot of the scan's descriptor has `natts` values and flags, and the attribute
-        // numbers of the outputs lie within. A quotient's parts are numerics.
+        // numbers of the outputs lie within. A quotient's sum comes as numeric, its count as bigint.
         unsafe {
             let width = (*(*slot).tts_tupleDescriptor).natts as usize;
             std::slice::from_raw_parts_mut((*slot).tts_isnull, width).fill(true);

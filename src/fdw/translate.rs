@@ -243,7 +243,7 @@ impl Translation {
             if pg_sys::exprType(left) != pg_sys::NUMERICOID {
                 return None;
             }
-            let part = self.translate(left)?;
+            let part = self.part_of(left)?;
             let whole = whole_number(right)?;
             let param = self.add_param(whole, Kind::Int8);
             Some(Expr::Compare {

@@ -202,8 +202,9 @@ impl Error {
 }
 
 fn without_file(error: &DataFusionError) -> Option<Error> {
-    if let Some(raised) = cause::<Raised>(error) {
-        return Some(Error::Raised(*raised));
+    let raised = cause::<Raised>(error).copied();
+    if let Some(raised) = raised.or_else(|| Raised::in_message(&error.to_string())) {
+        return Some(Error::Raised(raised));
     }
     match error.find_root() {
         DataFusionError::ResourcesExhausted(why) => Some(Error::OutOfMemory {

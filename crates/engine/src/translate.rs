@@ -290,7 +290,7 @@ impl Translator<'_> {
             }
             let translated = self.expr(expr)?;
             Ok(match (own, other) {
-                (Kind::Date, Kind::Timestamp) => Kernel::ToTimestamp.call(translated),
+                (Kind::Date, Kind::Timestamp) => Kernel::ToComparable.call(translated),
                 _ if own.is_integer() && own != other => cast(translated, DataType::Int64),
                 _ => comparable(translated, own),
             })
@@ -380,7 +380,7 @@ fn literal(value: &Value, kind: Kind) -> df::Expr {
     };
     let instant = match value {
         Value::Timestamp(t) => Some(*t),
-        Value::Date(days) => Some(calendar::to_timestamp(*days)),
+        Value::Date(days) => Some(calendar::to_comparable(*days)),
         _ => None,
     };
     lit(match kind {

@@ -128,9 +128,9 @@ pub(crate) fn to_date(timestamp: i64) -> i32 {
     timestamp.div_euclid(DAY) as i32
 }
 
-/// `date::timestamp`. A date that no timestamp can hold becomes greater than all timestamps but
+/// `date::timestamp` for comparisons. A date that no timestamp can hold becomes greater than all timestamps but
 /// infinity, as in Postgres's comparisons (date2timestamp_opt_overflow).
-pub(crate) fn to_timestamp(days: i32) -> i64 {
+pub(crate) fn to_comparable(days: i32) -> i64 {
     match days {
         i32::MIN => i64::MIN,
         i32::MAX => i64::MAX,

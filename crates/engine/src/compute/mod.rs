@@ -25,12 +25,30 @@ pub enum Raised {
     /// A float that is too large (SQLSTATE 22003; Postgres, utils/adt/float.c).
     #[error("value out of range: overflow")]
     FloatOverflow,
+    /// A date that no `timestamp` can hold (SQLSTATE 22008; Postgres, utils/adt/date.c).
+    #[error("date out of range for timestamp")]
+    DateOutOfRange,
     /// A timestamp before 4713 BC (SQLSTATE 22008; Postgres, utils/adt/timestamp.c).
     #[error("timestamp out of range")]
     TimestampOutOfRange,
     /// A pattern that ends with a backslash (SQLSTATE 22025; Postgres, utils/adt/like_match.c).
     #[error("LIKE pattern must not end with escape character")]
     LikeEscape,
+}
+
+impl Raised {
+    /// The error of this kind that a message speaks of. The Parquet reader keeps only the text of
+    /// what a filter raises.
+    pub(crate) fn in_message(message: &str) -> Option<Self> {
+        [
+            Self::FloatOverflow,
+            Self::DateOutOfRange,
+            Self::TimestampOutOfRange,
+            Self::LikeEscape,
+        ]
+        .into_iter()
+        .find(|raised| message.contains(&raised.to_string()))
+    }
 }
 
 impl From<Raised> for DataFusionError {
@@ -54,8 +72,10 @@ pub(crate) enum Kernel {
     Extract(Part),
     /// `timestamp::date`
     ToDate,
-    /// `date::timestamp`, beyond the range of `timestamp` its greatest value but one.
+    /// `date::timestamp`
     ToTimestamp,
+    /// The same for comparisons: beyond the range of `timestamp` its greatest value but one.
+    ToComparable,
     /// `text LIKE pattern`
     Like(Arc<Pattern>),
     /// `starts_with(text, prefix)`
@@ -81,6 +101,7 @@ impl Kernel {
             Self::Extract(_) => "extract",
             Self::ToDate => "to_date",
             Self::ToTimestamp => "to_timestamp",
+            Self::ToComparable => "to_comparable",
             Self::Like(_) => "like",
             Self::StartsWith(_) => "starts_with",
         }
@@ -90,7 +111,7 @@ impl Kernel {
         match self {
             Self::Canonical | Self::FromOrderKey => DataType::Float64,
             Self::OrderKey | Self::Extract(_) => DataType::Int64,
-            Self::DateTrunc(_) | Self::ToTimestamp => {
+            Self::DateTrunc(_) | Self::ToTimestamp | Self::ToComparable => {
                 DataType::Timestamp(TimeUnit::Microsecond, None)
             }
             Self::ToDate => DataType::Date32,
@@ -103,6 +124,11 @@ impl Kernel {
         let timestamps = || {
             array
                 .as_primitive_opt::<TimestampMicrosecondType>()
+                .ok_or_else(|| self.misuse(array))
+        };
+        let dates = || {
+            array
+                .as_primitive_opt::<Date32Type>()
                 .ok_or_else(|| self.misuse(array))
         };
         let texts = || array.as_string_view_opt().ok_or_else(|| self.misuse(array));
@@ -126,9 +152,13 @@ impl Kernel {
             }
             Self::ToDate => Arc::new(timestamps()?.unary::<_, Date32Type>(calendar::to_date)),
             Self::ToTimestamp => {
-                let dates = array.as_primitive_opt::<Date32Type>();
-                let dates = dates.ok_or_else(|| self.misuse(array))?;
-                Arc::new(dates.unary::<_, TimestampMicrosecondType>(calendar::to_timestamp))
+                let converted = dates()?.try_unary::<_, TimestampMicrosecondType, Raised>(|d| {
+                    calendar::begins(d).ok_or(Raised::DateOutOfRange)
+                })?;
+                Arc::new(converted)
+            }
+            Self::ToComparable => {
+                Arc::new(dates()?.unary::<_, TimestampMicrosecondType>(calendar::to_comparable))
             }
             Self::Like(pattern) => Arc::new(of_texts(texts()?, |t| pattern.matches(t.as_bytes()))?),
             Self::StartsWith(prefix) => {
