@@ -67,6 +67,13 @@ impl Shape {
             ordered: false,
         }
     }
+
+    fn ordered(sql: String, outputs: &[Output]) -> Self {
+        Shape {
+            ordered: true,
+            ..Shape::unordered(sql, outputs)
+        }
+    }
 }
 
 impl Generator<'_> {
@@ -83,7 +90,7 @@ impl Generator<'_> {
             24 => self.scalar_subquery(),
             25 => self.union(),
             26 | 27 => self.join(),
-            28 => self.from_subquery(),
+            28 => self.nested(),
             29 => self.with_query(),
             30 => self.window(),
             _ => self.erring(),
@@ -159,11 +166,8 @@ impl Generator<'_> {
             order.push(format!("{}{}", self.named(column), self.pick(DIRECTIONS)));
         }
         order.push(format!("u.id{}", self.pick(DIRECTIONS)));
-        Shape {
-            sql: format!("{sql} ORDER BY {}{}", order.join(", "), self.limit()),
-            ordered: true,
-            ..Shape::unordered(String::new(), &outputs)
-        }
+        let sql = format!("{sql} ORDER BY {}{}", order.join(", "), self.limit());
+        Shape::ordered(sql, &outputs)
     }
 
     /// One row over all.
@@ -176,15 +180,11 @@ impl Generator<'_> {
     }
 
     fn groups(&mut self) -> Shape {
-        let from = "usage u";
-        self.groups_of(from)
-    }
-
-    fn groups_of(&mut self, from: &str) -> Shape {
         let keys: Vec<Output> = (0..1 + self.rng.below(3)).map(|_| self.key()).collect();
-        self.grouped(from, keys)
+        self.grouped("usage u", keys)
     }
 
+    /// Groups by the keys, which come first in the output.
     fn grouped(&mut self, from: &str, keys: Vec<Output>) -> Shape {
         let (count, mut outputs) = (keys.len(), keys);
         outputs.extend((0..self.rng.below(4)).map(|_| self.aggregate()));
@@ -210,11 +210,8 @@ impl Generator<'_> {
         }
         let keys: Vec<usize> = (0..count).collect();
         order.push(self.order_by(&keys));
-        Shape {
-            sql: format!("{sql} ORDER BY {}{}", order.join(", "), self.limit()),
-            ordered: true,
-            ..Shape::unordered(String::new(), &outputs)
-        }
+        let sql = format!("{sql} ORDER BY {}{}", order.join(", "), self.limit());
+        Shape::ordered(sql, &outputs)
     }
 
     /// What rows are grouped by.
@@ -394,11 +391,8 @@ impl Generator<'_> {
             return Shape::unordered(sql, &outputs);
         }
         let all: Vec<usize> = (0..outputs.len()).collect();
-        Shape {
-            sql: format!("{sql} ORDER BY {}{}", self.order_by(&all), self.limit()),
-            ordered: true,
-            ..Shape::unordered(String::new(), &outputs)
-        }
+        let sql = format!("{sql} ORDER BY {}{}", self.order_by(&all), self.limit());
+        Shape::ordered(sql, &outputs)
     }
 
     fn rollup(&mut self) -> Shape {
@@ -422,15 +416,12 @@ impl Generator<'_> {
             list(&outputs),
             self.filter()
         );
-        Shape {
-            sql: format!(
-                "{sql} ORDER BY {}{}",
-                self.order_by(&[0, 1, 2]),
-                self.limit()
-            ),
-            ordered: true,
-            ..Shape::unordered(String::new(), &outputs)
-        }
+        let sql = format!(
+            "{sql} ORDER BY {}{}",
+            self.order_by(&[0, 1, 2]),
+            self.limit()
+        );
+        Shape::ordered(sql, &outputs)
     }
 
     /// A condition over `usage` under another name.
@@ -543,7 +534,7 @@ impl Generator<'_> {
     }
 
     /// An aggregate of an aggregate, or a limit below one.
-    fn from_subquery(&mut self) -> Shape {
+    fn nested(&mut self) -> Shape {
         let outputs = [
             Output::new("count(*)", Compare::Text),
             Output::new("sum(s.n)", Compare::Text),

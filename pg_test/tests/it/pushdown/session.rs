@@ -8,16 +8,22 @@ use crate::env::Env;
 use pg_test::Result;
 use postgres::Client;
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const QUERIES: u64 = 400;
 const SEED: u64 = 1;
 
 /// After so many differences the rest would tell nothing new.
 const DIFFERENCES: usize = 10;
+const RECOVERY_LIMIT: Duration = Duration::from_secs(30);
+
+/// A scan that hangs is an error, and errors of this class are differences.
+const TIMEOUT: &str = "SET statement_timeout = '60s'";
 
 /// A connection to a database with the table.
-pub struct Session {
+pub struct Session<'e> {
+    env: &'e Env,
+    database: &'static str,
     pub client: Client,
     pub has_pushdown: bool,
     table: Table,
@@ -31,10 +37,21 @@ pub struct Answered {
     pub differences: Vec<String>,
 }
 
+impl Answered {
+    /// The connection broke, most likely with the server process behind it.
+    fn lost(error: &dyn std::error::Error) -> Self {
+        Answered {
+            answer: Err(("none".to_owned(), error.to_string())),
+            differences: vec!["the connection was lost".to_owned()],
+        }
+    }
+}
+
 /// How the queries went.
 #[derive(Default)]
 pub struct Asked {
     pub queries: u64,
+    different: usize,
     /// Those with an answer other than nothing, NULL or 0.
     telling: u64,
     /// Each message of an error, and how often.
@@ -65,7 +82,9 @@ impl Asked {
         }
     }
 
-    fn assert_telling(&self) {
+    /// Fails unless all answers were the same, and most of them answers.
+    pub fn assert_same(&self) {
+        assert_eq!(self.different, 0, "queries with another answer (see above)");
         if self.is_a_sample() {
             let errors: u64 = self.errors.values().sum();
             assert!(errors * 10 <= self.queries, "{errors} are errors");
@@ -78,12 +97,11 @@ impl Asked {
     }
 }
 
-impl Session {
-    pub fn open(env: &Env, database: &str) -> Result<Self> {
+impl<'e> Session<'e> {
+    pub fn open(env: &'e Env, database: &'static str) -> Result<Self> {
         let mut client = env.database_with_extension(database)?;
         let table = Table::make(env, &mut client)?;
-        // A scan that hangs is an error, and errors of this class are differences.
-        client.batch_execute("SET statement_timeout = '60s'")?;
+        client.batch_execute(TIMEOUT)?;
         // Not by setting it: Postgres takes any setting with a prefix, if no one reserved that.
         let has_pushdown = client
             .query_one(
@@ -92,6 +110,8 @@ impl Session {
             )?
             .get(0);
         Ok(Session {
+            env,
+            database,
             client,
             has_pushdown,
             table,
@@ -103,33 +123,34 @@ impl Session {
         grammar::query(&self.table, seed)
     }
 
-    /// Hands the queries to `answer`, one after the other, and fails if one has differences.
+    /// Hands the queries to `answer`, one after the other, and prints those with differences.
     pub fn for_each_query(
         &mut self,
-        mut answer: impl FnMut(&mut Session, &Query) -> Result<Answered>,
+        mut answer: impl FnMut(&mut Self, &Query) -> Result<Answered>,
     ) -> Result<Asked> {
         let queries = number("CUR_FDW_QUERIES", QUERIES)?;
         let first = number("CUR_FDW_SEED", SEED)?;
         eprintln!("{queries} queries from CUR_FDW_SEED={first} on");
-        let (mut asked, mut different) = (Asked::default(), 0);
+        let mut asked = Asked::default();
         let began = Instant::now();
         for seed in first..first + queries {
             let query = self.query(seed);
-            let answered = answer(self, &query).inspect_err(|_| print_query(seed, &query))?;
+            let answered = match answer(self, &query) {
+                Err(error) if self.client.is_closed() => Answered::lost(&*error),
+                answered => answered.inspect_err(|_| print_query(seed, &query))?,
+            };
             asked.count(&answered.answer);
             if !answered.differences.is_empty() {
                 print_query(seed, &query);
                 self.print_differences(&query, &answered)?;
-                different += 1;
+                asked.different += 1;
             }
-            if different == DIFFERENCES {
+            if asked.different == DIFFERENCES {
                 break;
             }
         }
         eprintln!("  {:.1} s", began.elapsed().as_secs_f64());
         asked.print();
-        assert_eq!(different, 0, "queries with another answer (see above)");
-        asked.assert_telling();
         Ok(asked)
     }
 
@@ -138,9 +159,29 @@ impl Session {
         for difference in &answered.differences {
             eprintln!("  {difference}");
         }
+        if self.client.is_closed() {
+            self.reconnect()?;
+        }
         self.set(query, FOREIGN, true)?;
-        eprintln!("  {}\n", self.explain(query));
+        let plan = self.explain(query).unwrap_or_else(|error| error);
+        eprintln!("  {plan}\n");
         Ok(())
+    }
+
+    /// A new connection, once the server has recovered from the crash of the last one.
+    fn reconnect(&mut self) -> Result<()> {
+        let began = Instant::now();
+        self.client = loop {
+            match self.env.cluster.client(self.database) {
+                Ok(client) => break client,
+                Err(error) if began.elapsed() > RECOVERY_LIMIT => return Err(error),
+                Err(_) => std::thread::sleep(Duration::from_millis(50)),
+            }
+        };
+        let log = self.env.cluster.log()?;
+        let crash = log.lines().rfind(|line| line.contains("was terminated by"));
+        eprintln!("  {}", crash.unwrap_or("the server logged no crash"));
+        Ok(self.client.batch_execute(TIMEOUT)?)
     }
 
     /// Asks the tables of two schemas; the first has the right answer.
@@ -191,15 +232,13 @@ impl Session {
     }
 
     /// The plan, or why there is none.
-    pub fn explain(&mut self, query: &Query) -> String {
+    pub fn explain(&mut self, query: &Query) -> Result<String, String> {
         let explain = format!("EXPLAIN (VERBOSE, COSTS OFF) {}", query.inline(0));
-        match self.ask(&explain) {
-            Ok(rows) => {
-                let lines: Vec<String> = rows.into_iter().flatten().flatten().collect();
-                lines.join("\n  ")
-            }
-            Err((code, message)) => format!("EXPLAIN: error {code}: {message}"),
-        }
+        let rows = self
+            .ask(&explain)
+            .map_err(|(code, message)| format!("EXPLAIN: error {code}: {message}"))?;
+        let lines: Vec<String> = rows.into_iter().flatten().flatten().collect();
+        Ok(lines.join("\n  "))
     }
 }
 

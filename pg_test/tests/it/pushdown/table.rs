@@ -237,7 +237,7 @@ impl Table {
     pub fn draw(&self, rng: &mut Rng, fits: impl Fn(&Column) -> bool) -> &Column {
         let fitting = self.columns.iter().filter(|column| fits(column));
         let weighted = fitting.flat_map(|column| std::iter::repeat_n(column, column.weight));
-        *rng.pick(&weighted.collect::<Vec<_>>())
+        rng.pick::<&Column>(&weighted.collect::<Vec<_>>())
     }
 
     /// A literal of the type, without a cast: a value of some column, or one from the type's edge.

@@ -112,7 +112,7 @@ pub fn one_wrong_meaning_is_noticed(env: &Env) -> Result<()> {
 }
 
 /// A copy of the heap in the schema `wrong`, with something wrong there.
-fn make_wrong(session: &mut Session, change: &str) -> Result<()> {
+fn make_wrong(session: &mut Session<'_>, change: &str) -> Result<()> {
     session.client.batch_execute("RESET search_path")?;
     Ok(session.client.batch_execute(&format!(
         "DROP SCHEMA IF EXISTS wrong CASCADE; CREATE SCHEMA wrong; \
@@ -124,7 +124,7 @@ fn make_wrong(session: &mut Session, change: &str) -> Result<()> {
 
 /// Whether a query has another answer with this search path than in the heap. Errors do not
 /// count: they would hide what is not noticed otherwise.
-fn notices(session: &mut Session, path: &str) -> Result<bool> {
+fn notices(session: &mut Session<'_>, path: &str) -> Result<bool> {
     for seed in 0..SEEDS {
         let query = session.query(seed);
         let answered = session.compare(&query, HEAP, path)?;
