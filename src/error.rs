@@ -223,7 +223,9 @@ fn engine_code(error: &engine::Error) -> Code {
         E::TypeMismatch { .. } => Code::ERRCODE_FDW_INVALID_DATA_TYPE,
         E::OutOfMemory { .. } => Code::ERRCODE_OUT_OF_MEMORY,
         E::Raised(Raised::FloatOverflow) => Code::ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
-        E::Raised(Raised::TimestampOutOfRange | Raised::DateOutOfRange) => Code::ERRCODE_DATETIME_FIELD_OVERFLOW,
+        E::Raised(Raised::TimestampOutOfRange | Raised::DateOutOfRange) => {
+            Code::ERRCODE_DATETIME_FIELD_OVERFLOW
+        }
         E::Raised(Raised::LikeEscape) => Code::ERRCODE_INVALID_ESCAPE_SEQUENCE,
         E::Unexplained { .. } | E::Execution(_) => Code::ERRCODE_FDW_ERROR,
         E::Threads { .. } => Code::ERRCODE_SYSTEM_ERROR,

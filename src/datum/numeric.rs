@@ -44,7 +44,8 @@ pub unsafe fn quotient(sum: Datum, count: Datum, memory: pg_sys::MemoryContext) 
     unsafe {
         let old = pg_sys::MemoryContextSwitchTo(memory);
         let count = pgrx::direct_function_call_as_datum(pg_sys::int8_numeric, &[Some(count)]);
-        let quotient = pgrx::direct_function_call_as_datum(pg_sys::numeric_div, &[Some(sum), count]);
+        let quotient =
+            pgrx::direct_function_call_as_datum(pg_sys::numeric_div, &[Some(sum), count]);
         pg_sys::MemoryContextSwitchTo(old);
         quotient.unwrap_or(Datum::null())
     }

@@ -49,7 +49,11 @@ pub unsafe extern "C-unwind" fn explain_foreign_scan(
         text(explain, c"Row Groups", &groups);
         if (*explain).verbose {
             integer(explain, c"Rows Pruned by Pages", counters.page_rows_pruned);
-            integer(explain, c"Rows Filtered while Reading", counters.rows_filtered);
+            integer(
+                explain,
+                c"Rows Filtered while Reading",
+                counters.rows_filtered,
+            );
             text(explain, c"Storage Wait", &format!("{} ms", work.waited_ms));
             if let Ok(engine) = backend::engine() {
                 integer(explain, c"Peak Memory", engine.take_peak_memory());

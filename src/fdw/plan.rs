@@ -283,7 +283,10 @@ pub fn private_of(planned: &Planned, shape: Shape, outputs: Vec<Output>) -> Priv
             shape,
             order: planned.upper.order().to_vec(),
         },
-        names: translation.columns().map(|c| c.target.name.clone()).collect(),
+        names: translation
+            .columns()
+            .map(|c| c.target.name.clone())
+            .collect(),
         outputs,
         limit: planned.upper.limit().to_vec(),
         needs_utc: translation.needs_utc,
@@ -311,9 +314,11 @@ unsafe fn expressions(planned: &Planned) -> *mut pg_sys::List {
 /// A `List` of nodes.
 pub fn node_list<T>(nodes: &[*mut T]) -> *mut pg_sys::List {
     // SAFETY: lappend accepts NIL and any pointer.
-    nodes.iter().fold(std::ptr::null_mut(), |list, node| unsafe {
-        pg_sys::lappend(list, node.cast())
-    })
+    nodes
+        .iter()
+        .fold(std::ptr::null_mut(), |list, node| unsafe {
+            pg_sys::lappend(list, node.cast())
+        })
 }
 
 /// The attributes that the select list or a condition of Postgres's uses; all for a whole row.

@@ -79,7 +79,8 @@ impl Private {
             let text = pg_sys::list_nth(list, 0).cast::<pg_sys::String>();
             (string((*text).sval), pg_sys::list_nth(list, 1).cast())
         };
-        let private = serde_json::from_str(&json).map_err(|e| Error::Plan { why: e.to_string() })?;
+        let private =
+            serde_json::from_str(&json).map_err(|e| Error::Plan { why: e.to_string() })?;
         Ok((private, months))
     }
 }

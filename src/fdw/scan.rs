@@ -188,9 +188,10 @@ impl ScanState {
                 let (value, null) = match output.value {
                     OutputValue::Column(column) => (values[column], nulls[column]),
                     OutputValue::Quotient { sum, .. } if nulls[sum] => (values[sum], true),
-                    OutputValue::Quotient { sum, count } => {
-                        (quotient(values[sum], values[count], self.batch_memory), false)
-                    }
+                    OutputValue::Quotient { sum, count } => (
+                        quotient(values[sum], values[count], self.batch_memory),
+                        false,
+                    ),
                 };
                 let attribute = output.attribute as usize - 1;
                 *(*slot).tts_values.add(attribute) = value;
@@ -210,7 +211,8 @@ impl Listed {
         }
         let bill = self.bill.clone();
         let read = backend::run(async move { bill.deliveries(&unread).await })?;
-        self.deliveries.extend(read.into_iter().map(|d| (d.period, d)));
+        self.deliveries
+            .extend(read.into_iter().map(|d| (d.period, d)));
         Ok(())
     }
 }
@@ -293,7 +295,12 @@ fn targets(private: &Private) -> Vec<Target> {
         Shape::Groups { .. } => format!("column {} of the groups", index + 1),
     };
     let kinds = private.query.output().into_iter().enumerate();
-    kinds.map(|(index, kind)| Target { name: name(index), kind }).collect()
+    kinds
+        .map(|(index, kind)| Target {
+            name: name(index),
+            kind,
+        })
+        .collect()
 }
 
 #[pg_guard]

@@ -33,11 +33,7 @@ pub struct Translation {
 
 impl Translation {
     /// Nothing yet, over the columns of the base relation `relid`.
-    pub fn new(
-        root: *mut pg_sys::PlannerInfo,
-        relid: pg_sys::Index,
-        table: Vec<Column>,
-    ) -> Self {
+    pub fn new(root: *mut pg_sys::PlannerInfo, relid: pg_sys::Index, table: Vec<Column>) -> Self {
         Self {
             root,
             relid,
@@ -288,11 +284,7 @@ impl Translation {
         exact.then_some(())
     }
 
-    unsafe fn like(
-        &mut self,
-        text: *mut pg_sys::Node,
-        pattern: *mut pg_sys::Node,
-    ) -> Option<Expr> {
+    unsafe fn like(&mut self, text: *mut pg_sys::Node, pattern: *mut pg_sys::Node) -> Option<Expr> {
         // SAFETY: the caller passes the arguments of an operator.
         unsafe {
             Some(Expr::Like {
@@ -551,11 +543,7 @@ impl Translation {
         }
     }
 
-    unsafe fn extract(
-        &mut self,
-        part: *mut pg_sys::Node,
-        from: *mut pg_sys::Node,
-    ) -> Option<Expr> {
+    unsafe fn extract(&mut self, part: *mut pg_sys::Node, from: *mut pg_sys::Node) -> Option<Expr> {
         // SAFETY: the caller passes the arguments of a function.
         unsafe {
             let part = Part::of(&constant_text(part)?)?;
@@ -614,7 +602,14 @@ const POSIX_COLLATION: u32 = 951;
 /// Whether the session's time zone never differs from UTC.
 pub fn session_is_utc() -> bool {
     const UTC: [&str; 8] = [
-        "UTC", "Etc/UTC", "GMT", "Etc/GMT", "UCT", "Etc/UCT", "Zulu", "Universal",
+        "UTC",
+        "Etc/UTC",
+        "GMT",
+        "Etc/GMT",
+        "UCT",
+        "Etc/UCT",
+        "Zulu",
+        "Universal",
     ];
     // SAFETY: the session always has a time zone, whose name is a C string.
     let zone = unsafe { string(pg_sys::pg_get_timezone_name(pg_sys::session_timezone)) };

@@ -5,7 +5,9 @@ use pgrx::pg_sys::{self, NodeTag};
 use pgrx::prelude::*;
 
 use super::aggregates::{self, Call};
-use super::plan::{Planned, STARTUP_COST, engine_cost, node_list, owned_by_planner, planned, private_of};
+use super::plan::{
+    Planned, STARTUP_COST, engine_cost, node_list, owned_by_planner, planned, private_of,
+};
 use super::private::{Output, OutputValue, Private};
 use super::translate::{Translation, is_bytewise, is_c};
 use super::{Visit, elements, string, walk};
@@ -69,12 +71,7 @@ impl Upper {
             // SAFETY: makeTargetEntry only stores what it is given; copied, for setrefs changes it.
             unsafe {
                 let node = pg_sys::copyObjectImpl(node.cast());
-                pg_sys::makeTargetEntry(
-                    node.cast(),
-                    index as i16 + 1,
-                    std::ptr::null_mut(),
-                    false,
-                )
+                pg_sys::makeTargetEntry(node.cast(), index as i16 + 1, std::ptr::null_mut(), false)
             }
         });
         node_list(&targets.collect::<Vec<_>>())
@@ -229,7 +226,15 @@ unsafe fn add_grouped_path(
         let cost = engine_cost(planned.rel);
         (*output).fdw_private = owned_by_planner(planned).cast();
         let total = cost + rows * pg_sys::cpu_tuple_cost;
-        let path = foreign_path(root, output, target, rows, cost, total, std::ptr::null_mut());
+        let path = foreign_path(
+            root,
+            output,
+            target,
+            rows,
+            cost,
+            total,
+            std::ptr::null_mut(),
+        );
         pg_sys::add_path(output, path.cast());
     }
 }
@@ -304,9 +309,15 @@ unsafe fn limited(
             return None;
         }
         let mut planned = below.clone();
-        planned.upper.limit.push(planned.translation.param(parse.limitCount)?);
+        planned
+            .upper
+            .limit
+            .push(planned.translation.param(parse.limitCount)?);
         if !parse.limitOffset.is_null() {
-            planned.upper.limit.push(planned.translation.param(parse.limitOffset)?);
+            planned
+                .upper
+                .limit
+                .push(planned.translation.param(parse.limitOffset)?);
         }
         // Rows of the table are read by a scan of the table, groups by one of the step below.
         let parent = match planned.upper.is_grouped() {
@@ -466,7 +477,9 @@ impl<'a> Grouping<'a> {
         // SAFETY: the caller passes an Aggref.
         let entry = match unsafe { aggregates::call(self.translation, call)? } {
             Call::Value(aggregate) => Entry::Aggregate(self.aggregate(aggregate)),
-            Call::Quotient(sum, count) => Entry::Quotient(self.aggregate(sum), self.aggregate(count)),
+            Call::Quotient(sum, count) => {
+                Entry::Quotient(self.aggregate(sum), self.aggregate(count))
+            }
         };
         self.entries.push((call.cast(), entry));
         Some(())

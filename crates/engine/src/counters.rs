@@ -58,7 +58,9 @@ impl Counters {
 }
 
 fn count(metrics: &MetricsSet, name: &str) -> usize {
-    metrics.sum_by_name(name).map_or(0, |value| value.as_usize())
+    metrics
+        .sum_by_name(name)
+        .map_or(0, |value| value.as_usize())
 }
 
 fn pruning(metrics: &MetricsSet, name: &str) -> (usize, usize) {

@@ -4,11 +4,10 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field as ArrowField, FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{Field as ArrowField, FieldRef, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DataFusionError, Result, ScalarValue};
+use datafusion::common::{Result, ScalarValue};
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
@@ -16,18 +15,15 @@ use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::Expr;
-use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::expressions::{CastExpr, Column, Literal};
-use datafusion::physical_expr_adapter::{PhysicalExprAdapter, PhysicalExprAdapterFactory};
 use datafusion::physical_plan::ExecutionPlan;
 use store::{Store, Traffic};
 
+use crate::Kind;
 use crate::bill::Delivery;
 use crate::footer::FOOTER_READ;
+use crate::in_file::OnlyWidening;
 use crate::query::{Field, Source};
 use crate::reader::{Footers, Readers};
-use crate::types::{is_widening, type_name};
-use crate::{Error, Kind};
 
 /// The columns of the path, after those of the files. A table has them always; names begin with a
 /// NUL byte, so that no file's column can be taken for them.
@@ -125,7 +121,7 @@ impl TableProvider for Table {
 
 /// For each field the name it has in the table's plan: its name in the files, or one of the path
 /// columns. A second use of the same column of the files, maybe in another type, gets a suffix that
-/// [`OnlyWidening`] takes off.
+/// [`crate::in_file`] takes off.
 pub(crate) fn names(fields: &[Field]) -> Vec<String> {
     let mut seen = HashSet::new();
     let mut name = |(index, field): (usize, &Field)| match &field.source {
@@ -162,70 +158,4 @@ fn partition_values(delivery: &Delivery) -> Vec<ScalarValue> {
         ScalarValue::Utf8View(Some(period.year().to_string())),
         ScalarValue::Utf8View(Some(period.month().to_string())),
     ]
-}
-
-/// Finds a table's columns in a file, by name, and converts them only where no value is lost.
-/// DataFusion's own rule is "if a cast exists", and then 1.5 in a file becomes 1 in an integer
-/// column.
-#[derive(Debug)]
-struct OnlyWidening;
-
-impl PhysicalExprAdapterFactory for OnlyWidening {
-    fn create(
-        &self,
-        wanted: SchemaRef,
-        found: SchemaRef,
-    ) -> Result<Arc<dyn PhysicalExprAdapter>> {
-        for wanted in wanted.fields() {
-            let Ok(found) = found.field_with_name(file_name(wanted.name())) else {
-                continue;
-            };
-            if !is_widening(found.data_type(), wanted.data_type()) {
-                return Err(DataFusionError::External(Box::new(Error::TypeMismatch {
-                    column: found.name().clone(),
-                    file: String::new(),
-                    found: type_name(found.data_type()),
-                    wanted: type_name(wanted.data_type()),
-                })));
-            }
-        }
-        Ok(Arc::new(InFile { wanted, found }))
-    }
-}
-
-fn file_name(name: &str) -> &str {
-    name.split_once('\0').map_or(name, |(name, _)| name)
-}
-
-#[derive(Debug)]
-struct InFile {
-    wanted: SchemaRef,
-    found: SchemaRef,
-}
-
-impl PhysicalExprAdapter for InFile {
-    fn rewrite(&self, expr: Arc<dyn PhysicalExpr>) -> Result<Arc<dyn PhysicalExpr>> {
-        let rewritten = expr.transform(|expr| {
-            Ok(match expr.downcast_ref::<Column>() {
-                Some(column) => Transformed::yes(self.column(column)?),
-                None => Transformed::no(expr),
-            })
-        })?;
-        Ok(rewritten.data)
-    }
-}
-
-impl InFile {
-    fn column(&self, column: &Column) -> Result<Arc<dyn PhysicalExpr>> {
-        let wanted: &DataType = self.wanted.field_with_name(column.name())?.data_type();
-        let name = file_name(column.name());
-        let Some((index, found)) = self.found.column_with_name(name) else {
-            return Ok(Arc::new(Literal::new(ScalarValue::try_new_null(wanted)?)));
-        };
-        let read = Arc::new(Column::new(name, index));
-        if found.data_type() == wanted {
-            return Ok(read);
-        }
-        Ok(Arc::new(CastExpr::new(read, wanted.clone(), None)))
-    }
 }

@@ -59,9 +59,9 @@ impl Translator<'_> {
             Expr::Like { text, pattern } => self.with_text(text, *pattern, |pattern| {
                 Kernel::Like(Arc::new(Pattern::new(pattern)))
             })?,
-            Expr::StartsWith { text, prefix } => {
-                self.with_text(text, *prefix, |prefix| Kernel::StartsWith(prefix.to_owned()))?
-            }
+            Expr::StartsWith { text, prefix } => self.with_text(text, *prefix, |prefix| {
+                Kernel::StartsWith(prefix.to_owned())
+            })?,
             Expr::And(parts) => self.joined(parts, df::and, true)?,
             Expr::Or(parts) => self.joined(parts, df::or, false)?,
             Expr::Not(inner) => df::not(self.expr(inner)?),
@@ -95,7 +95,7 @@ impl Translator<'_> {
     /// An aggregate.
     pub(crate) fn aggregate(&self, index: usize, aggregate: &Aggregate) -> Result<df::Expr> {
         let call = match &aggregate.function {
-            Function::CountRows => count::count_all(),
+            Function::CountRows => count::count(lit(1_i64)),
             Function::Count(x) => count::count(self.expr(x)?),
             Function::CountDistinct(x, kind) => {
                 count::count_distinct(comparable(self.expr(x)?, *kind))
@@ -177,9 +177,9 @@ impl Translator<'_> {
             Expr::Column(index) => self.query.columns[*index].kind,
             Expr::Param(index) => self.query.params[*index],
             Expr::Coalesce(parts) => parts.first().map_or(Kind::Bool, |p| self.kind_of(p)),
-            Expr::Case { branches, .. } => {
-                branches.first().map_or(Kind::Bool, |(_, v)| self.kind_of(v))
-            }
+            Expr::Case { branches, .. } => branches
+                .first()
+                .map_or(Kind::Bool, |(_, v)| self.kind_of(v)),
             Expr::Widen(_, kind) => *kind,
             Expr::DateTrunc(..) => Kind::Timestamp,
             Expr::ToDate(_) => Kind::Date,

@@ -52,10 +52,7 @@ fn first_of(year: i64, month: i64) -> i64 {
     let year = year - i64::from(month <= 2);
     let year_of_era = year.rem_euclid(400);
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5;
-    year.div_euclid(400) * ERA_DAYS
-        + year_of_era * 365
-        + year_of_era / 4
-        - year_of_era / 100
+    year.div_euclid(400) * ERA_DAYS + year_of_era * 365 + year_of_era / 4 - year_of_era / 100
         + day_of_year
         + MARCH_0
 }
@@ -183,7 +180,9 @@ mod tests {
                 month,
                 day: day + 1,
             },
-            Day { month: 12, year, .. } => Day {
+            Day {
+                month: 12, year, ..
+            } => Day {
                 year: year + 1,
                 month: 1,
                 day: 1,

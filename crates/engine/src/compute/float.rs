@@ -13,7 +13,11 @@ pub(crate) fn canonical(value: f64) -> f64 {
 
 /// A number that sorts as the float does. Zeros stay apart, so that the key can be turned back.
 pub(crate) fn order_key(value: f64) -> i64 {
-    let value = if value.is_nan() { f64::NAN.abs() } else { value };
+    let value = if value.is_nan() {
+        f64::NAN.abs()
+    } else {
+        value
+    };
     let bits = value.to_bits() as i64;
     // Negative floats have all bits but the sign turned, or the larger magnitude would sort later.
     bits ^ (((bits >> 63) as u64) >> 1) as i64
@@ -32,7 +36,10 @@ mod tests {
     #[test]
     fn every_nan_is_one_and_zeros_are_equal() {
         let negative_nan = f64::from_bits(0xfff8_0000_0000_0001);
-        assert_eq!(canonical(negative_nan).to_bits(), canonical(f64::NAN).to_bits());
+        assert_eq!(
+            canonical(negative_nan).to_bits(),
+            canonical(f64::NAN).to_bits()
+        );
         assert_eq!(canonical(-0.0).to_bits(), 0.0f64.to_bits());
         assert_eq!(order_key(negative_nan), order_key(f64::NAN));
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, StringViewArray};
 use arrow::datatypes::{
-    DataType, Date32Type, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType,
+    DataType, Date32Type, Float64Type, Int64Type, Schema, TimeUnit, TimestampMicrosecondType,
 };
 use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::logical_expr::{
@@ -17,6 +17,7 @@ use datafusion::logical_expr::{
 };
 
 use crate::expr::{Part, Unit};
+use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use like::Pattern;
 
 /// An error that computing raises, in Postgres's words.
@@ -38,7 +39,7 @@ pub enum Raised {
 
 impl Raised {
     /// The error of this kind that a message speaks of. The Parquet reader keeps only the text of
-    /// what a filter raises.
+    /// what a filter raises, in Rust's spelling.
     pub(crate) fn in_message(message: &str) -> Option<Self> {
         [
             Self::FloatOverflow,
@@ -47,7 +48,7 @@ impl Raised {
             Self::LikeEscape,
         ]
         .into_iter()
-        .find(|raised| message.contains(&raised.to_string()))
+        .find(|raised| message.contains(&format!("External({raised:?})")))
     }
 }
 
@@ -80,16 +81,33 @@ pub(crate) enum Kernel {
     Like(Arc<Pattern>),
     /// `starts_with(text, prefix)`
     StartsWith(String),
+    /// A conversion that loses nothing, out of the optimizer's sight: it would compare the value
+    /// before the conversion with the other side converted back, which may lose something.
+    Convert(DataType),
 }
 
 impl Kernel {
     /// The call of this function.
     pub(crate) fn call(self, argument: Expr) -> Expr {
-        let function = KernelFunction {
+        self.function().call(vec![argument])
+    }
+
+    /// The call of this function in a physical plan.
+    pub(crate) fn call_physical(
+        self,
+        argument: Arc<dyn PhysicalExpr>,
+        schema: &Schema,
+    ) -> Result<Arc<dyn PhysicalExpr>> {
+        let function = Arc::new(self.function());
+        let call = ScalarFunctionExpr::try_new(function, vec![argument], schema, Arc::default())?;
+        Ok(Arc::new(call))
+    }
+
+    fn function(self) -> ScalarUDF {
+        ScalarUDF::from(KernelFunction {
             signature: Signature::any(1, Volatility::Immutable),
             kernel: self,
-        };
-        ScalarUDF::from(function).call(vec![argument])
+        })
     }
 
     fn name(&self) -> &'static str {
@@ -104,6 +122,7 @@ impl Kernel {
             Self::ToComparable => "to_comparable",
             Self::Like(_) => "like",
             Self::StartsWith(_) => "starts_with",
+            Self::Convert(_) => "convert",
         }
     }
 
@@ -116,11 +135,16 @@ impl Kernel {
             }
             Self::ToDate => DataType::Date32,
             Self::Like(_) | Self::StartsWith(_) => DataType::Boolean,
+            Self::Convert(to) => to.clone(),
         }
     }
 
     fn apply(&self, array: &dyn Array) -> Result<ArrayRef> {
-        let floats = || array.as_primitive_opt::<Float64Type>().ok_or_else(|| self.misuse(array));
+        let floats = || {
+            array
+                .as_primitive_opt::<Float64Type>()
+                .ok_or_else(|| self.misuse(array))
+        };
         let timestamps = || {
             array
                 .as_primitive_opt::<TimestampMicrosecondType>()
@@ -141,8 +165,8 @@ impl Kernel {
                 Arc::new(keys.unary::<_, Float64Type>(float::from_order_key))
             }
             Self::DateTrunc(unit) => {
-                let truncated = timestamps()?
-                    .try_unary::<_, TimestampMicrosecondType, Raised>(|t| {
+                let truncated =
+                    timestamps()?.try_unary::<_, TimestampMicrosecondType, Raised>(|t| {
                         calendar::truncate(t, *unit)
                     })?;
                 Arc::new(truncated)
@@ -164,6 +188,7 @@ impl Kernel {
             Self::StartsWith(prefix) => {
                 Arc::new(of_texts(texts()?, |t| Ok(t.starts_with(prefix.as_str())))?)
             }
+            Self::Convert(to) => arrow::compute::cast(array, to)?,
         })
     }
 
@@ -220,7 +245,9 @@ impl ScalarUDFImpl for KernelFunction {
             }
             Some(ColumnarValue::Scalar(value)) => {
                 let array = self.kernel.apply(value.to_array()?.as_ref())?;
-                Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&array, 0)?))
+                Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(
+                    &array, 0,
+                )?))
             }
             None => Err(DataFusionError::Internal(self.kernel.name().to_owned())),
         }

@@ -235,9 +235,8 @@ impl GroupsAccumulator for Sums {
         filter: Option<&BooleanArray>,
     ) -> Result<Vec<ArrayRef>> {
         let values = column::<Float64Type>(values, 0)?;
-        let counts = |row| {
-            values.is_valid(row) && filter.is_none_or(|f| f.is_valid(row) && f.value(row))
-        };
+        let counts =
+            |row| values.is_valid(row) && filter.is_none_or(|f| f.is_valid(row) && f.value(row));
         let one = |row| match counts(row) {
             true => Sum {
                 count: 1,
@@ -308,7 +307,9 @@ fn state_of(groups: &[Sum]) -> Vec<ArrayRef> {
         Arc::new(Float64Array::from_iter_values(groups.iter().map(part))) as ArrayRef
     };
     vec![
-        Arc::new(UInt64Array::from_iter_values(groups.iter().map(|g| g.count))),
+        Arc::new(UInt64Array::from_iter_values(
+            groups.iter().map(|g| g.count),
+        )),
         floats(|g| g.sum),
         floats(|g| g.rounding),
         floats(|g| g.squares),

@@ -1,0 +1,129 @@
+//! A table's columns in one file: found by name, converted only where no value is lost.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{DataFusionError, Result, ScalarValue};
+use datafusion::logical_expr::Operator;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::{BinaryExpr, CastExpr, Column, Literal};
+use datafusion::physical_expr_adapter::{PhysicalExprAdapter, PhysicalExprAdapterFactory};
+
+use crate::Error;
+use crate::compute::Kernel;
+use crate::types::{is_widening, type_name};
+
+/// Lets DataFusion convert a file's column only where no value is lost. Its own rule is "if a cast
+/// exists", and then 1.5 in a file becomes 1 in an integer column.
+#[derive(Debug)]
+pub(crate) struct OnlyWidening;
+
+impl PhysicalExprAdapterFactory for OnlyWidening {
+    fn create(&self, wanted: SchemaRef, found: SchemaRef) -> Result<Arc<dyn PhysicalExprAdapter>> {
+        for wanted in wanted.fields() {
+            let Ok(found) = found.field_with_name(file_name(wanted.name())) else {
+                continue;
+            };
+            if !is_widening(found.data_type(), wanted.data_type()) {
+                return Err(DataFusionError::External(Box::new(Error::TypeMismatch {
+                    column: found.name().clone(),
+                    file: String::new(),
+                    found: type_name(found.data_type()),
+                    wanted: type_name(wanted.data_type()),
+                })));
+            }
+        }
+        Ok(Arc::new(InFile { wanted, found }))
+    }
+}
+
+/// A column's name in the files; see [`crate::table::names`].
+fn file_name(name: &str) -> &str {
+    name.split_once('\0').map_or(name, |(name, _)| name)
+}
+
+#[derive(Debug)]
+struct InFile {
+    wanted: SchemaRef,
+    found: SchemaRef,
+}
+
+impl PhysicalExprAdapter for InFile {
+    fn rewrite(&self, expr: Arc<dyn PhysicalExpr>) -> Result<Arc<dyn PhysicalExpr>> {
+        // What is replaced speaks of the file already, so its parts are passed over.
+        let done = |expr| Transformed::new(expr, true, TreeNodeRecursion::Jump);
+        let rewritten = expr.transform_down(|expr| {
+            if let Some(column) = expr.downcast_ref::<Column>() {
+                return Ok(done(self.column(column)?));
+            }
+            let comparison = expr.downcast_ref::<BinaryExpr>();
+            Ok(match comparison.and_then(|c| self.compare_coarse(c)) {
+                Some(comparison) => done(comparison),
+                None => Transformed::no(expr),
+            })
+        })?;
+        Ok(rewritten.data)
+    }
+}
+
+impl InFile {
+    fn column(&self, column: &Column) -> Result<Arc<dyn PhysicalExpr>> {
+        let wanted = self.wanted.field_with_name(column.name())?.data_type();
+        let Some((read, found)) = self.read(column) else {
+            return Ok(Arc::new(Literal::new(ScalarValue::try_new_null(wanted)?)));
+        };
+        if found == wanted {
+            return Ok(read);
+        }
+        if found.is_integer() && wanted.is_integer() {
+            return Ok(Arc::new(CastExpr::new(read, wanted.clone(), None)));
+        }
+        Kernel::Convert(wanted.clone()).call_physical(read, &self.found)
+    }
+
+    /// The file's column, and its type there.
+    fn read(&self, column: &Column) -> Option<(Arc<dyn PhysicalExpr>, &DataType)> {
+        let name = file_name(column.name());
+        let (index, field) = self.found.column_with_name(name)?;
+        Some((Arc::new(Column::new(name, index)), field.data_type()))
+    }
+
+    /// A comparison of a timestamp that the file has in seconds or milliseconds with a constant in
+    /// microseconds, as one in the file's unit: only of that the file's statistics speak.
+    fn compare_coarse(&self, comparison: &BinaryExpr) -> Option<Arc<dyn PhysicalExpr>> {
+        let column = comparison.left().downcast_ref::<Column>()?;
+        let literal = comparison.right().downcast_ref::<Literal>()?;
+        let (read, found) = self.read(column)?;
+        let ScalarValue::TimestampMicrosecond(Some(value), _) = literal.value() else {
+            return None;
+        };
+        let per_unit = match found {
+            DataType::Timestamp(TimeUnit::Second, _) => 1_000_000,
+            DataType::Timestamp(TimeUnit::Millisecond, _) => 1_000,
+            _ => return None,
+        };
+        let floor = value.div_euclid(per_unit);
+        let whole = value.rem_euclid(per_unit) == 0;
+        let (operator, bound) = match (comparison.op(), whole) {
+            (op, true) => (*op, floor),
+            // Between two units: no value is equal.
+            (Operator::Eq, false) => (Operator::Lt, i64::MIN),
+            (Operator::NotEq, false) => (Operator::GtEq, i64::MIN),
+            (Operator::Lt | Operator::LtEq, false) => (Operator::LtEq, floor),
+            (Operator::Gt | Operator::GtEq, false) => (Operator::Gt, floor),
+            _ => return None,
+        };
+        let bound = match found {
+            DataType::Timestamp(TimeUnit::Second, zone) => {
+                ScalarValue::TimestampSecond(Some(bound), zone.clone())
+            }
+            DataType::Timestamp(_, zone) => {
+                ScalarValue::TimestampMillisecond(Some(bound), zone.clone())
+            }
+            _ => return None,
+        };
+        let bound = Arc::new(Literal::new(bound));
+        Some(Arc::new(BinaryExpr::new(read, operator, bound)))
+    }
+}
