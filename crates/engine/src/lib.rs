@@ -10,6 +10,7 @@
 mod bill;
 mod error;
 mod footer;
+mod pages;
 mod runtime;
 mod scan;
 mod types;

@@ -24,6 +24,7 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 use crate::bill::Delivery;
 use crate::error::or_bad_file;
 use crate::footer::FOOTER_READ;
+use crate::pages::CheckedPages;
 use crate::runtime::Task;
 use crate::types::{is_widening, type_name};
 use crate::{Engine, Error, Result};
@@ -169,7 +170,7 @@ impl Reader {
     fn plan(&self, file: &Object, values: Vec<ScalarValue>) -> Result<Arc<dyn ExecutionPlan>> {
         let pinned: Arc<dyn ObjectStore> =
             Arc::new(self.store.pinned([file], self.traffic.clone())?);
-        let factory = DefaultParquetFileReaderFactory::new(pinned);
+        let factory = CheckedPages(DefaultParquetFileReaderFactory::new(pinned));
         let source = ParquetSource::new(self.schema.clone())
             .with_metadata_size_hint(FOOTER_READ)
             .with_parquet_file_reader_factory(Arc::new(factory));

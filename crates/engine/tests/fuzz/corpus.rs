@@ -49,15 +49,47 @@ impl Corpus {
         let gzip = Compression::GZIP(GzipLevel::default());
         let files = vec![
             // As AWS writes bills.
-            file("snappy", WriterProperties::builder().set_compression(Compression::SNAPPY)),
+            file(
+                "snappy",
+                WriterProperties::builder().set_compression(Compression::SNAPPY),
+            ),
             file("plain", plain),
-            file("gzip v2", small_pages().set_compression(gzip).set_writer_version(WriterVersion::PARQUET_2_0)),
+            file(
+                "gzip v2",
+                small_pages()
+                    .set_compression(gzip)
+                    .set_writer_version(WriterVersion::PARQUET_2_0),
+            ),
             file("zstd", small_pages().set_compression(zstd)),
-            file("groups", WriterProperties::builder().set_max_row_group_row_count(Some(90)).set_compression(Compression::SNAPPY)),
-            file("indexed", small_pages().set_statistics_enabled(EnabledStatistics::Page).set_bloom_filter_enabled(true)),
-            file("delta", encoded(Encoding::DELTA_BINARY_PACKED, Encoding::DELTA_BYTE_ARRAY, Encoding::PLAIN)),
-            file("lengths", encoded(Encoding::DELTA_BINARY_PACKED, Encoding::DELTA_LENGTH_BYTE_ARRAY, Encoding::BYTE_STREAM_SPLIT)
-                .set_writer_version(WriterVersion::PARQUET_2_0)),
+            file(
+                "groups",
+                WriterProperties::builder()
+                    .set_max_row_group_row_count(Some(90))
+                    .set_compression(Compression::SNAPPY),
+            ),
+            file(
+                "indexed",
+                small_pages()
+                    .set_statistics_enabled(EnabledStatistics::Page)
+                    .set_bloom_filter_enabled(true),
+            ),
+            file(
+                "delta",
+                encoded(
+                    Encoding::DELTA_BINARY_PACKED,
+                    Encoding::DELTA_BYTE_ARRAY,
+                    Encoding::PLAIN,
+                ),
+            ),
+            file(
+                "lengths",
+                encoded(
+                    Encoding::DELTA_BINARY_PACKED,
+                    Encoding::DELTA_LENGTH_BYTE_ARRAY,
+                    Encoding::BYTE_STREAM_SPLIT,
+                )
+                .set_writer_version(WriterVersion::PARQUET_2_0),
+            ),
         ];
         Corpus {
             files,
@@ -70,7 +102,12 @@ fn encoded(integers: Encoding, texts: Encoding, doubles: Encoding) -> WriterProp
     ["integer", "small", "instant", "seconds", "day"]
         .into_iter()
         .map(|name| (name, integers))
-        .chain([("text", texts), ("long", texts), ("double", doubles), ("real", doubles)])
+        .chain([
+            ("text", texts),
+            ("long", texts),
+            ("double", doubles),
+            ("real", doubles),
+        ])
         .fold(
             WriterProperties::builder().set_dictionary_enabled(false),
             |properties, (name, encoding)| properties.set_column_encoding(name.into(), encoding),
@@ -98,7 +135,10 @@ fn file(name: &'static str, properties: WriterPropertiesBuilder) -> Valid {
 }
 
 fn landmarks(metadata: &ParquetMetaData) -> Vec<usize> {
-    let columns = metadata.row_groups().iter().flat_map(|group| group.columns());
+    let columns = metadata
+        .row_groups()
+        .iter()
+        .flat_map(|group| group.columns());
     columns
         .flat_map(|column| {
             [
@@ -118,24 +158,70 @@ fn batch() -> RecordBatch {
     let numbers = || 0..ROWS as i64;
     let some = |n: i64| n % 7 != 0;
     let decimals = |precision, scale| -> ArrayRef {
-        let values = Decimal128Array::from_iter(numbers().map(|n| some(n).then_some(i128::from(n))));
+        let values =
+            Decimal128Array::from_iter(numbers().map(|n| some(n).then_some(i128::from(n))));
         Arc::new(values.with_precision_and_scale(precision, scale).unwrap())
     };
-    let texts = StringArray::from_iter(numbers().map(|n| some(n).then(|| format!("Amazon {}", n % 13))));
+    let texts =
+        StringArray::from_iter(numbers().map(|n| some(n).then(|| format!("Amazon {}", n % 13))));
     let columns: Vec<(&str, ArrayRef)> = vec![
         ("text", Arc::new(texts)),
-        ("long", Arc::new(StringArray::from_iter_values(
-            numbers().map(|n| format!("arn:aws:ec2:eu-west-2:123456789012:instance/i-{n:017x}")),
-        ))),
-        ("double", Arc::new(Float64Array::from_iter_values(numbers().map(|n| n as f64 / 3.0)))),
-        ("real", Arc::new(Float32Array::from_iter_values(numbers().map(|n| n as f32 / 3.0)))),
-        ("integer", Arc::new(Int64Array::from_iter(numbers().map(|n| some(n).then_some(n * n))))),
-        ("small", Arc::new(Int32Array::from_iter_values(numbers().map(|n| n as i32)))),
-        ("unsigned", Arc::new(UInt64Array::from_iter_values(numbers().map(|n| n as u64)))),
-        ("flag", Arc::new(BooleanArray::from_iter(numbers().map(|n| some(n).then_some(n % 2 == 0))))),
-        ("day", Arc::new(Date32Array::from_iter_values(numbers().map(|n| 20_000 + n as i32 % 30)))),
-        ("instant", Arc::new(TimestampMicrosecondArray::from_iter_values(numbers().map(|n| n * 3_600_000_000)))),
-        ("seconds", Arc::new(TimestampMillisecondArray::from_iter_values(numbers().map(|n| n * 3_600_000)))),
+        (
+            "long",
+            Arc::new(StringArray::from_iter_values(numbers().map(|n| {
+                format!("arn:aws:ec2:eu-west-2:123456789012:instance/i-{n:017x}")
+            }))),
+        ),
+        (
+            "double",
+            Arc::new(Float64Array::from_iter_values(
+                numbers().map(|n| n as f64 / 3.0),
+            )),
+        ),
+        (
+            "real",
+            Arc::new(Float32Array::from_iter_values(
+                numbers().map(|n| n as f32 / 3.0),
+            )),
+        ),
+        (
+            "integer",
+            Arc::new(Int64Array::from_iter(
+                numbers().map(|n| some(n).then_some(n * n)),
+            )),
+        ),
+        (
+            "small",
+            Arc::new(Int32Array::from_iter_values(numbers().map(|n| n as i32))),
+        ),
+        (
+            "unsigned",
+            Arc::new(UInt64Array::from_iter_values(numbers().map(|n| n as u64))),
+        ),
+        (
+            "flag",
+            Arc::new(BooleanArray::from_iter(
+                numbers().map(|n| some(n).then_some(n % 2 == 0)),
+            )),
+        ),
+        (
+            "day",
+            Arc::new(Date32Array::from_iter_values(
+                numbers().map(|n| 20_000 + n as i32 % 30),
+            )),
+        ),
+        (
+            "instant",
+            Arc::new(TimestampMicrosecondArray::from_iter_values(
+                numbers().map(|n| n * 3_600_000_000),
+            )),
+        ),
+        (
+            "seconds",
+            Arc::new(TimestampMillisecondArray::from_iter_values(
+                numbers().map(|n| n * 3_600_000),
+            )),
+        ),
         ("cents", decimals(9, 2)),
         ("money", decimals(18, 9)),
         ("exact", decimals(38, 18)),
@@ -147,13 +233,16 @@ fn batch() -> RecordBatch {
 
 /// A column that no table reads, but that every footer's reader meets.
 fn tags() -> ArrayRef {
-    let lists = (0..ROWS).map(|n| (n % 3 != 0).then(|| (0..n % 4).map(|i| Some(i as i32)).collect::<Vec<_>>()));
+    let lists = (0..ROWS)
+        .map(|n| (n % 3 != 0).then(|| (0..n % 4).map(|i| Some(i as i32)).collect::<Vec<_>>()));
     Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>(lists))
 }
 
 fn parts() -> ArrayRef {
     let field = Arc::new(Field::new("key", DataType::Utf8, true));
-    let keys: ArrayRef = Arc::new(StringArray::from_iter_values((0..ROWS).map(|n| n.to_string())));
+    let keys: ArrayRef = Arc::new(StringArray::from_iter_values(
+        (0..ROWS).map(|n| n.to_string()),
+    ));
     Arc::new(StructArray::from(vec![(field, keys)]))
 }
 

@@ -138,7 +138,9 @@ fn lie_about_footer_length(
     let Some(field) = bytes.len().checked_sub(8) else {
         return "too short".to_owned();
     };
-    let honest = i64::from(u32::from_le_bytes(bytes[field..field + 4].try_into().unwrap()));
+    let honest = i64::from(u32::from_le_bytes(
+        bytes[field..field + 4].try_into().unwrap(),
+    ));
     let lie = random.lie(honest) as u32;
     bytes[field..field + 4].copy_from_slice(&lie.to_le_bytes());
     format!("footer length {lie}")
@@ -249,20 +251,38 @@ fn lying_column(column: ColumnChunkMetaData, random: &mut Random) -> (ColumnChun
     let builder = column.into_builder();
     let (builder, lie) = match random.below(8) {
         0 => (builder.set_num_values(values), format!("{values} values")),
-        1 => (builder.set_total_compressed_size(packed), format!("{packed} bytes")),
-        2 => (builder.set_total_uncompressed_size(unpacked), format!("{unpacked} bytes unpacked")),
-        3 => (builder.set_data_page_offset(page), format!("pages at {page}")),
-        4 => (builder.set_dictionary_page_offset(Some(page)), format!("dictionary at {page}")),
+        1 => (
+            builder.set_total_compressed_size(packed),
+            format!("{packed} bytes"),
+        ),
+        2 => (
+            builder.set_total_uncompressed_size(unpacked),
+            format!("{unpacked} bytes unpacked"),
+        ),
+        3 => (
+            builder.set_data_page_offset(page),
+            format!("pages at {page}"),
+        ),
+        4 => (
+            builder.set_dictionary_page_offset(Some(page)),
+            format!("dictionary at {page}"),
+        ),
         5 => (
-            builder.set_offset_index_offset(Some(page)).set_offset_index_length(Some(values as i32)),
+            builder
+                .set_offset_index_offset(Some(page))
+                .set_offset_index_length(Some(values as i32)),
             format!("offsets at {page}"),
         ),
         6 => (
-            builder.set_bloom_filter_offset(Some(page)).set_bloom_filter_length(Some(values as i32)),
+            builder
+                .set_bloom_filter_offset(Some(page))
+                .set_bloom_filter_length(Some(values as i32)),
             format!("Bloom filter at {page}"),
         ),
         _ => (
-            builder.set_column_index_offset(Some(page)).set_column_index_length(Some(values as i32)),
+            builder
+                .set_column_index_offset(Some(page))
+                .set_column_index_length(Some(values as i32)),
             format!("index at {page}"),
         ),
     };
@@ -286,7 +306,10 @@ fn lie_in_page(_: &Corpus, valid: &Valid, bytes: &mut Vec<u8>, random: &mut Rand
     bytes.truncate((valid.footer as i64 + grown) as usize);
     bytes.extend(written(&moved(&valid.metadata, page as i64, grown)));
     let index = numbers.iter().position(|other| *other == number);
-    format!("number {} of the page header at {page}: {lie}", index.unwrap())
+    format!(
+        "number {} of the page header at {page}: {lie}",
+        index.unwrap()
+    )
 }
 
 /// Where the integers of a page header are: Thrift's compact protocol, as far as headers use it.
@@ -317,7 +340,13 @@ fn numbers_of_header(bytes: &[u8], mut at: usize) -> Vec<Range<usize>> {
 
 /// The metadata of a file that has grown by some bytes in the page at `page`.
 fn moved(honest: &ParquetMetaData, page: i64, grown: i64) -> ParquetMetaData {
-    let after = |offset: i64| if offset > page { offset + grown } else { offset };
+    let after = |offset: i64| {
+        if offset > page {
+            offset + grown
+        } else {
+            offset
+        }
+    };
     let groups = honest.row_groups().iter().map(|group| {
         let columns = group.columns().iter().map(|column| {
             let (start, length) = column.byte_range();
@@ -346,8 +375,20 @@ fn moved(honest: &ParquetMetaData, page: i64, grown: i64) -> ParquetMetaData {
 /// Bytes, or pieces of JSON.
 fn manifest(corpus: &Corpus, random: &mut Random) -> Case {
     const PIECES: [&str; 14] = [
-        "null", "[]", "{}", "\"\"", "-1", "1e999", "true", "[[[[[[[[", "\"../../x\"", "\"s3://b/k\"",
-        "\"\\u0000\"", "\\", ",", "99999999999999999999",
+        "null",
+        "[]",
+        "{}",
+        "\"\"",
+        "-1",
+        "1e999",
+        "true",
+        "[[[[[[[[",
+        "\"../../x\"",
+        "\"s3://b/k\"",
+        "\"\\u0000\"",
+        "\\",
+        ",",
+        "99999999999999999999",
     ];
     let mut bytes = corpus.manifest.clone().into_bytes();
     let mut done = Vec::new();
@@ -389,10 +430,32 @@ fn manifest(corpus: &Corpus, random: &mut Random) -> Case {
 
 fn keys(random: &mut Random) -> Case {
     const PARTS: [&str; 26] = [
-        "cur", "Report", "year=2025", "month=9", "month=09", "month=13", "month=-1", "year=", "year=99999",
-        "year=18446744073709551616", "20250901-20251001", "20251001-20250901", "20251301-20251401",
-        "00000000-00000000", "BILLING_PERIOD=2025-09", "metadata", "data", "Report-Manifest.json", "Manifest.json",
-        "a.parquet", "a.snappy.parquet", "a.csv.gz", ".parquet", "é", "", "..",
+        "cur",
+        "Report",
+        "year=2025",
+        "month=9",
+        "month=09",
+        "month=13",
+        "month=-1",
+        "year=",
+        "year=99999",
+        "year=18446744073709551616",
+        "20250901-20251001",
+        "20251001-20250901",
+        "20251301-20251401",
+        "00000000-00000000",
+        "BILLING_PERIOD=2025-09",
+        "metadata",
+        "data",
+        "Report-Manifest.json",
+        "Manifest.json",
+        "a.parquet",
+        "a.snappy.parquet",
+        "a.csv.gz",
+        ".parquet",
+        "é",
+        "",
+        "..",
     ];
     let mut keys = Vec::new();
     for _ in 0..1 + random.below(6) {

@@ -68,7 +68,9 @@ impl Reader {
         assert!(reader.fields.len() > 10);
         for valid in &corpus.files {
             reader.write(FILE, &valid.bytes);
-            reader.scan().unwrap_or_else(|error| panic!("{}: {error}", valid.name));
+            reader
+                .scan()
+                .unwrap_or_else(|error| panic!("{}: {error}", valid.name));
         }
         reader
     }
@@ -139,7 +141,9 @@ impl Reader {
         while let Some(batch) = scan.next(|| {})? {
             // Postgres takes any bytes for text, so it is the decoder that must have looked.
             for column in batch.columns() {
-                let text = column.as_any().downcast_ref::<arrow::array::StringViewArray>();
+                let text = column
+                    .as_any()
+                    .downcast_ref::<arrow::array::StringViewArray>();
                 for value in text.into_iter().flatten().flatten() {
                     assert!(str::from_utf8(value.as_bytes()).is_ok());
                 }
