@@ -1,4 +1,5 @@
-//! The project's tasks, behind `cargo demo`, `cargo verify`, `cargo bench-load` and `cargo xtask`.
+//! The project's tasks, behind `cargo demo`, `cargo verify`, `cargo bench-load`, `cargo soak-…`,
+//! `cargo fuzz-files` and `cargo xtask`.
 //!
 //! Only the standard library is used, so that the first command in a fresh clone starts at once.
 
@@ -10,6 +11,7 @@ mod licences;
 mod machine;
 mod postgres;
 mod run;
+mod soak;
 mod verify;
 
 use run::{Failure, Result};
@@ -21,6 +23,11 @@ Tasks of cur_fdw. Every task first installs what the machine lacks.
   cargo demo [--keep]      build, start a throwaway Postgres and S3 server, load a sample bill
   cargo verify             everything that must hold: style, licences, tests on every Postgres
   cargo bench-load         the load benchmark, with the release build
+  cargo soak-cancel        1,000 cancels at every moment of a query: verify has a sample
+  cargo soak-memory        10,000,000 rows streamed, 5,000,000 groups: peak memory of the backend
+  cargo soak-rescans       10,000 rescans, 10,000 executions of a prepared statement: flat memory
+  cargo fuzz-files [FILES] [SEED]
+                           damaged files through the reader, 20,000 if not told otherwise
 
   cargo xtask setup [--all]
                            install what is missing for the demo; --all: for verify too
@@ -62,6 +69,8 @@ fn task(args: &[&str]) -> Result<()> {
         ["demo", "--keep"] => demo::demo(true),
         ["verify"] => verify::verify(),
         ["bench-load", rest @ ..] => demo::bench_load(rest),
+        ["soak", module @ ("cancel" | "memory" | "rescans")] => soak::soak(module),
+        ["fuzz-files", rest @ ..] => soak::fuzz_files(rest),
         _ => Err(Failure::new(format!(
             "no such task: {} (see `cargo xtask help`)",
             args.join(" ")
