@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod backend;
+mod cancel;
 mod cron;
 mod dump;
 mod env;
@@ -14,6 +16,7 @@ mod front_door;
 mod harness;
 mod keeping;
 mod real;
+mod rescans;
 mod ship;
 mod sync;
 
@@ -32,6 +35,8 @@ const MODULES: &[&[Test]] = &[
     cron::TESTS,
     front_door::TESTS,
     ship::TESTS,
+    rescans::TESTS,
+    cancel::TESTS,
 ];
 
 fn main() {
