@@ -8,6 +8,7 @@
 mod backend;
 mod cancel;
 mod cron;
+mod damage;
 mod dump;
 mod env;
 mod errors;
@@ -15,6 +16,7 @@ mod fixture;
 mod front_door;
 mod harness;
 mod keeping;
+mod memory;
 mod real;
 mod rescans;
 mod ship;
@@ -35,7 +37,9 @@ const MODULES: &[&[Test]] = &[
     cron::TESTS,
     front_door::TESTS,
     ship::TESTS,
+    damage::TESTS,
     rescans::TESTS,
+    memory::TESTS,
     cancel::TESTS,
 ];
 
