@@ -1,5 +1,7 @@
 //! Ways to damage a file.
 
+#![allow(clippy::ptr_arg)] // one signature for all, and some change the length
+
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
