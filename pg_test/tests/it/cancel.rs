@@ -288,7 +288,7 @@ fn read(client: &mut Client) -> Result<String> {
 
 fn every_moment_can_be_cancelled_and_leaves_nothing(env: &Env) -> Result<()> {
     let mut bench = Bench::new(env, NAME)?;
-    let (warm_up, times) = if soaking() { (50, 1000) } else { (1, 15) };
+    let (warm_up, times) = if soaking() { (150, 1000) } else { (1, 30) };
     let mut done = 0;
     while done < warm_up {
         done += bench.round(done % 2 == 0)?;
