@@ -30,6 +30,10 @@ pub enum Fault {
     ResetAfter(usize),
     /// Closes the connection in the middle of the body, as if it were complete.
     TruncateAfter(usize),
+    /// Passes a response in pieces of this size, with a pause after each.
+    Slow(usize),
+    /// Answers itself, with this status, the requests whose first line contains the text.
+    Answer(u16, &'static str),
 }
 
 /// A running proxy; dropping it closes all its connections.
@@ -48,6 +52,8 @@ struct Shared {
     stalled: AtomicUsize,
     /// Connections accepted so far.
     accepted: AtomicUsize,
+    /// Requests that were answered without the server.
+    answered: AtomicUsize,
     closing: AtomicBool,
 }
 
@@ -65,6 +71,7 @@ impl Proxy {
             fault: Mutex::new(Fault::Pass),
             stalled: AtomicUsize::new(0),
             accepted: AtomicUsize::new(0),
+            answered: AtomicUsize::new(0),
             closing: AtomicBool::new(false),
         });
         let acceptor = std::thread::spawn({
@@ -106,6 +113,11 @@ impl Proxy {
     /// How many connections were accepted so far.
     pub fn accepted(&self) -> usize {
         self.shared.accepted.load(Ordering::SeqCst)
+    }
+
+    /// How many requests [`Fault::Answer`] answered so far.
+    pub fn answered(&self) -> usize {
+        self.shared.answered.load(Ordering::SeqCst)
     }
 
     /// Waits until [`Self::stalled`] is as expected; false if it is not so in time.
@@ -227,11 +239,28 @@ impl Connection {
         while let Some(count) = self.read(&self.client, &mut buffer) {
             // A client waits for a response before its next request, so this begins a new one.
             *self.position.lock().expect("never poisoned") = Position::Head(0);
+            if self.answer(&buffer[..count]).is_some() {
+                continue;
+            }
             if (&*self.server).write_all(&buffer[..count]).is_err() {
                 break;
             }
         }
         self.end();
+    }
+
+    /// Answers a request, if the fault is for it.
+    fn answer(&self, request: &[u8]) -> Option<()> {
+        let Fault::Answer(status, part) = self.shared.fault() else {
+            return None;
+        };
+        let line = request.split(|byte| *byte == b'\r').next()?;
+        if !String::from_utf8_lossy(line).contains(part) {
+            return None;
+        }
+        self.shared.answered.fetch_add(1, Ordering::SeqCst);
+        let answer = format!("HTTP/1.1 {status} Fault\r\nContent-Length: 0\r\n\r\n");
+        (&*self.client).write_all(answer.as_bytes()).ok()
     }
 
     fn pass_responses(&self) {
@@ -249,7 +278,8 @@ impl Connection {
         while !piece.is_empty() {
             let fault = self.shared.fault();
             let allowed = match (fault, self.body_start(piece)) {
-                (Fault::Pass, _) => piece.len(),
+                (Fault::Pass | Fault::Answer(..), _) => piece.len(),
+                (Fault::Slow(size), _) => piece.len().min(size),
                 (Fault::Refuse, _) => return self.reset(),
                 (Fault::Silent, _) => 0,
                 (
@@ -268,6 +298,7 @@ impl Connection {
                 match fault {
                     Fault::ResetAfter(_) => return self.reset(),
                     Fault::TruncateAfter(_) => return None,
+                    Fault::Slow(_) => std::thread::sleep(TICK),
                     _ => self.hold(fault)?,
                 }
             }

@@ -1,5 +1,5 @@
 //! The project's tasks, behind `cargo demo`, `cargo verify`, `cargo bench-load`,
-//! `cargo bench-query`, `cargo soak-…` and `cargo xtask`.
+//! `cargo bench-query`, `cargo soak-…`, `cargo fuzz-files` and `cargo xtask`.
 //!
 //! Only the standard library is used, so that the first command in a fresh clone starts at once.
 
@@ -28,6 +28,11 @@ Tasks of cur_fdw. Every task first installs what the machine lacks.
                            development build; an unknown option shows them all
   cargo soak-pushdown [QUERIES [SEED]]
                            many more random queries than verify asks, with and without pushdown
+  cargo soak-cancel        1,000 cancels at every moment of a query: verify has a sample
+  cargo soak-memory        10,000,000 rows streamed, 5,000,000 groups: peak memory of the backend
+  cargo soak-rescans       10,000 rescans, 10,000 executions of a prepared statement: flat memory
+  cargo fuzz-files [FILES] [SEED]
+                           damaged files through the reader, 20,000 if not told otherwise
 
   cargo xtask setup [--all]
                            install what is missing for the demo; --all: for verify too
@@ -70,7 +75,9 @@ fn task(args: &[&str]) -> Result<()> {
         ["verify"] => verify::verify(),
         ["bench-load", rest @ ..] => demo::bench_load(rest),
         ["bench-query", rest @ ..] => demo::bench_query(rest),
-        ["soak-pushdown", rest @ ..] => soak::task(rest),
+        ["soak-pushdown", rest @ ..] => soak::pushdown(rest),
+        ["soak", module @ ("cancel" | "memory" | "rescans")] => soak::soak(module),
+        ["fuzz-files", rest @ ..] => soak::fuzz_files(rest),
         _ => Err(Failure::new(format!(
             "no such task: {} (see `cargo xtask help`)",
             args.join(" ")

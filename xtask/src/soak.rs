@@ -1,40 +1,58 @@
-//! `cargo soak-pushdown`: the property tests of pushdown, for longer than verify has time.
+//! `cargo soak-…` and `cargo fuzz-files`: tests of which verify runs a sample, in full.
 
 use crate::cargo;
 use crate::install::{self, Options};
-use crate::machine;
-use crate::postgres;
 use crate::run::{Doing, Failure, Result, Steps, run};
+use crate::verify;
 
-/// Twenty queries a second and test are asked on two slow cores.
+/// Files that `cargo fuzz-files` reads unless told otherwise.
+const FILES: u64 = 20_000;
+
+/// Queries that `cargo soak-pushdown` asks unless told otherwise: twenty a second and test are
+/// asked on two slow cores.
 const QUERIES: u64 = 10_000;
 
-/// Debian's, for it has ICU's collations.
-const MAJOR: u32 = 15;
+/// Runs one module of the server tests at its full length, on the first version that
+/// `CUR_FDW_PG` names.
+pub fn soak(module: &str) -> Result<()> {
+    soak_with(module, &[])
+}
 
 /// `cargo soak-pushdown [QUERIES [SEED]]`
-pub fn task(arguments: &[&str]) -> Result<()> {
-    let (queries, seed) = match arguments {
-        [] => (QUERIES, None),
-        [queries] => (number(queries)?, None),
-        [queries, seed] => (number(queries)?, Some(number(seed)?)),
-        _ => return Err(Failure::new("soak-pushdown takes QUERIES and SEED only")),
-    };
+pub fn pushdown(arguments: &[&str]) -> Result<()> {
+    let (queries, seed) = count_and_seed(arguments, QUERIES)?;
+    soak_with(
+        "pushdown",
+        &[("CUR_FDW_QUERIES", queries), ("CUR_FDW_SEED", seed)],
+    )
+}
+
+/// Reads damaged files.
+pub fn fuzz_files(arguments: &[&str]) -> Result<()> {
+    let (files, seed) = count_and_seed(arguments, FILES)?;
+    let tested = verify::setup()?;
+    let (major, pg_config) = tested.first()?;
+    run(cargo::workspace("test", major, pg_config)
+        .args(["--test", "fuzz", "--", "--nocapture"])
+        .env("CUR_FDW_FUZZ_FILES", files.to_string())
+        .env("CUR_FDW_FUZZ_SEED", seed.to_string()))
+}
+
+fn soak_with(module: &str, settings: &[(&str, u64)]) -> Result<()> {
     let mut steps = Steps::default();
-    let pg_config = steps.step("setup", || {
-        machine::setup(machine::BASE)?;
-        postgres::pg_config(MAJOR)
+    let tested = steps.step("setup", verify::setup)?;
+    let (major, pg_config) = tested.first()?;
+    steps.step("install", || {
+        install::install(pg_config, &Options::default())
     })?;
-    steps.step("build and install", || {
-        install::install(&pg_config, &Options::default())
-    })?;
-    steps.step("random queries", || {
-        let mut test = cargo::workspace("test", MAJOR, &pg_config);
-        test.args(["--test", "it", "pushdown"])
-            .env("CUR_FDW_PG_CONFIG", &pg_config)
-            .env("CUR_FDW_QUERIES", queries.to_string());
-        if let Some(seed) = seed {
-            test.env("CUR_FDW_SEED", seed.to_string());
+    steps.step(&format!("soak {module}"), || {
+        let mut test = cargo::workspace("test", major, pg_config);
+        test.args(["--test", "it", &format!("{module}::"), "--", "--nocapture"])
+            .env("CUR_FDW_SOAK", "1")
+            .env("CUR_FDW_PG_CONFIG", pg_config)
+            .env("CUR_FDW_PYTHON", tested.python());
+        for (name, value) in settings {
+            test.env(name, value.to_string());
         }
         run(&mut test)
     })?;
@@ -42,6 +60,12 @@ pub fn task(arguments: &[&str]) -> Result<()> {
     Ok(())
 }
 
-fn number(text: &str) -> Result<u64> {
-    text.parse().doing(format!("{text} is no number"))
+fn count_and_seed(arguments: &[&str], count: u64) -> Result<(u64, u64)> {
+    let number = |text: &str| text.parse().doing(format!("{text} is no number"));
+    match arguments {
+        [] => Ok((count, 1)),
+        [count] => Ok((number(count)?, 1)),
+        [count, seed] => Ok((number(count)?, number(seed)?)),
+        _ => Err(Failure::new("takes a count and a seed only")),
+    }
 }

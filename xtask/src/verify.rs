@@ -6,7 +6,7 @@ use crate::licences;
 use crate::machine;
 use crate::postgres;
 use crate::run::{Doing, Failure, Result, Steps, run};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What the tests run with.
 pub struct Tested {
@@ -16,25 +16,38 @@ pub struct Tested {
     python: PathBuf,
 }
 
+impl Tested {
+    /// The first version, with its `pg_config`.
+    pub fn first(&self) -> Result<(u32, &Path)> {
+        let first = self.postgres.first();
+        first
+            .map(|(major, pg_config)| (*major, pg_config.as_path()))
+            .ok_or_else(|| Failure::new("CUR_FDW_PG names no Postgres version"))
+    }
+
+    /// The Python that has DuckDB.
+    pub fn python(&self) -> &Path {
+        &self.python
+    }
+}
+
 /// Runs every step; the first that fails ends it.
 pub fn verify() -> Result<()> {
     let mut steps = Steps::default();
     let tested = steps.step("setup", setup)?;
-    let (major, pg_config) = tested
-        .postgres
-        .first()
-        .ok_or_else(|| Failure::new("CUR_FDW_PG names no Postgres version"))?;
+    let (major, pg_config) = tested.first()?;
 
     steps.step("format", || {
         run(cargo::cargo("fmt").args(["--all", "--check"]))
     })?;
     steps.step("lint", || {
-        let mut clippy = cargo::workspace("clippy", *major, pg_config);
+        let mut clippy = cargo::workspace("clippy", major, pg_config);
         run(clippy.args(["--all-targets", "--", "-D", "warnings"]))
     })?;
     steps.step("licences", licences::check)?;
     steps.step("unit and property tests", || {
-        run(cargo::workspace("test", *major, pg_config).args(["--lib", "--bins", "--test", "scan"]))
+        run(cargo::workspace("test", major, pg_config)
+            .args(["--lib", "--bins", "--test", "scan", "--test", "fuzz"]))
     })?;
     for (major, pg_config) in &tested.postgres {
         steps.step(&format!("install on Postgres {major}"), || {

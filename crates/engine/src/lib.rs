@@ -16,8 +16,10 @@ mod footer;
 mod in_file;
 mod kind;
 mod memory;
+mod pages;
 mod query;
 mod reader;
+
 mod runtime;
 mod scan;
 mod statistics;

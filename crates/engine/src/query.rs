@@ -148,6 +148,15 @@ impl Query {
         }
     }
 
+    /// The rows that this query needs, with all its columns.
+    pub(crate) fn rows_only(&self) -> Self {
+        Self {
+            params: self.params.clone(),
+            filters: self.filters.clone(),
+            ..Self::of(self.columns.clone())
+        }
+    }
+
     /// The kinds of the columns that come back.
     pub fn output(&self) -> Vec<Kind> {
         match &self.shape {

@@ -18,6 +18,7 @@ use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::file::metadata::ParquetMetaData;
 use store::{Pinned, Store};
 
+use crate::pages::CheckedPages;
 use crate::statistics::trusted;
 
 /// What the footers of all open backends may hold: a few hundred files of 178 columns.
@@ -74,7 +75,7 @@ impl Footers {
 /// Opens the pinned files of one store.
 pub(crate) struct Readers {
     store: u64,
-    inner: DefaultParquetFileReaderFactory,
+    inner: CheckedPages<DefaultParquetFileReaderFactory>,
     footers: Arc<Footers>,
 }
 
@@ -82,7 +83,7 @@ impl Readers {
     pub(crate) fn new(store: &Store, pinned: Pinned, footers: Arc<Footers>) -> Self {
         Self {
             store: store.id(),
-            inner: DefaultParquetFileReaderFactory::new(Arc::new(pinned)),
+            inner: CheckedPages(DefaultParquetFileReaderFactory::new(Arc::new(pinned))),
             footers,
         }
     }

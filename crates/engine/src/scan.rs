@@ -136,8 +136,8 @@ impl Reader {
         Ok(())
     }
 
-    /// Nothing that DataFusion raises says which file it was reading. So the files are read again
-    /// one by one, until one fails alone.
+    /// Nothing that DataFusion raises says which file it was reading. So the rows that the query
+    /// needs are read again, file by file, until one fails alone.
     async fn name_the_file(&self, request: &Request, failed: Error) -> Error {
         if let Some(failure) = self.traffic.failure() {
             return Error::Store(failure.clone());
@@ -148,8 +148,8 @@ impl Reader {
         for delivery in &request.deliveries {
             for file in &delivery.files {
                 let alone = Request {
-                    query: Query::of(request.query.columns.clone()),
-                    values: Vec::new(),
+                    query: request.query.rows_only(),
+                    values: request.values.clone(),
                     limit: None,
                     deliveries: vec![Delivery {
                         files: vec![file.clone()],

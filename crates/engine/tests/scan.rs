@@ -7,16 +7,15 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use arrow::array::{Date32Array, StringViewArray};
-use arrow::datatypes::DataType;
 use billing::BillingPeriod;
-use engine::{Bill, Delivery, Engine, Error, Field, Request, Scan, Source};
+use engine::{Bill, Delivery, Engine, Error, Field, Kind, Query, Request, Scan, Source};
 use parquet::arrow::ArrowWriter;
 use store::{Location, Network, Store};
 
 const PREFIX: &str = "cur/Report";
 
 fn engine() -> Engine {
-    Engine::start(2, 64 << 20).unwrap()
+    Engine::start(2, 64 << 20, None).unwrap()
 }
 
 fn store(directory: &Path) -> Store {
@@ -41,10 +40,10 @@ fn text(values: &[&str]) -> ArrayRef {
     Arc::new(StringArray::from(values.to_vec()))
 }
 
-fn file_field(name: &str, data_type: DataType) -> Field {
+fn file_field(name: &str, kind: Kind) -> Field {
     Field {
         source: Source::File(name.to_owned()),
-        data_type,
+        kind,
     }
 }
 
@@ -68,7 +67,9 @@ fn read(directory: &Path, fields: Vec<Field>) -> Result<Vec<RecordBatch>, Error>
         &engine,
         &store,
         Request {
-            fields,
+            query: Query::of(fields),
+            values: Vec::new(),
+            limit: None,
             deliveries,
             concurrency: 2,
         },
@@ -96,16 +97,16 @@ fn a_column_that_a_month_lacks_is_null_there_and_the_path_columns_say_which_mont
         vec![("new", text(&["n"])), ("old", text(&["y"]))],
     );
     let fields = vec![
-        file_field("new", DataType::Utf8View),
+        file_field("new", Kind::Text),
         Field {
             source: Source::BillingPeriod,
-            data_type: DataType::Date32,
+            kind: Kind::Date,
         },
         Field {
             source: Source::Month,
-            data_type: DataType::Utf8View,
+            kind: Kind::Text,
         },
-        file_field("old", DataType::Utf8View),
+        file_field("old", Kind::Text),
     ];
     let mut rows = Vec::new();
     for batch in read(directory.path(), fields).unwrap() {
@@ -170,7 +171,7 @@ fn a_double_is_not_squeezed_into_an_integer_column() {
     let directory = tempfile::tempdir().unwrap();
     let doubles: ArrayRef = Arc::new(Float64Array::from(vec![1.5]));
     write(directory.path(), 9, "cost.parquet", vec![("cost", doubles)]);
-    let error = read(directory.path(), vec![file_field("cost", DataType::Int64)]).unwrap_err();
+    let error = read(directory.path(), vec![file_field("cost", Kind::Int8)]).unwrap_err();
     match &error {
         Error::TypeMismatch {
             column,
@@ -194,7 +195,7 @@ fn an_integer_column_widens_to_text_without_loss() {
     let directory = tempfile::tempdir().unwrap();
     let integers: ArrayRef = Arc::new(Int64Array::from(vec![i64::MAX]));
     write(directory.path(), 9, "a.parquet", vec![("n", integers)]);
-    let batches = read(directory.path(), vec![file_field("n", DataType::Utf8View)]).unwrap();
+    let batches = read(directory.path(), vec![file_field("n", Kind::Text)]).unwrap();
     let texts = batches[0]
         .column(0)
         .as_any()
@@ -220,7 +221,7 @@ fn a_damaged_file_is_an_error_that_names_it() {
     let whole = std::fs::read(&path).unwrap();
     for length in (0..whole.len()).step_by(17) {
         std::fs::write(&path, &whole[..length]).unwrap();
-        let error = read(directory.path(), vec![file_field("c", DataType::Utf8View)]);
+        let error = read(directory.path(), vec![file_field("c", Kind::Text)]);
         let error = error.expect_err("a truncated file was read").to_string();
         assert!(error.contains("a.parquet"), "{error}");
     }
@@ -228,7 +229,7 @@ fn a_damaged_file_is_an_error_that_names_it() {
         let mut damaged = whole.clone();
         damaged[position] ^= 0x55;
         std::fs::write(&path, &damaged).unwrap();
-        if let Err(error) = read(directory.path(), vec![file_field("c", DataType::Utf8View)]) {
+        if let Err(error) = read(directory.path(), vec![file_field("c", Kind::Text)]) {
             let error = error.to_string();
             assert!(error.contains("a.parquet"), "{error}");
         }
@@ -242,12 +243,14 @@ fn dropping_a_scan_half_way_ends_it() {
     write(directory.path(), 9, "a.parquet", vec![("c", text(&values))]);
     let (engine, store) = (engine(), store(directory.path()));
     let deliveries = deliveries(&engine, &store);
-    let fields = vec![file_field("c", DataType::Utf8View)];
+    let fields = vec![file_field("c", Kind::Text)];
     let mut scan = Scan::start(
         &engine,
         &store,
         Request {
-            fields,
+            query: Query::of(fields),
+            values: Vec::new(),
+            limit: None,
             deliveries,
             concurrency: 1,
         },

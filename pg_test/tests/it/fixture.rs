@@ -3,9 +3,13 @@
 #![allow(dead_code)] // every module takes what it needs
 
 use crate::env::Env;
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use parquet::arrow::ArrowWriter;
 use pg_test::Result;
 use pg_test::bills::{MonthBill, Report};
 use postgres::Client;
+use std::path::Path;
+use std::sync::Arc;
 
 /// The prefix under which [`Report::press`] delivers.
 pub const PRESS: &str = "cup/CUP-Cost-Usage-Report";
@@ -56,6 +60,34 @@ pub fn connect_through(client: &mut Client, env: &Env, bucket: &str, endpoint: &
     ))?;
     client.batch_execute(&mapping(env, "CURRENT_USER"))?;
     Ok(())
+}
+
+/// The prefix of [`write_numbers`].
+pub const NUMBERS: &str = "numbers/Report";
+
+/// An export of one month and one tiny file in a directory: `x` counts from 1, `name` says so.
+pub fn write_numbers(directory: &Path, rows: i64) -> Result<()> {
+    let folder = directory.join("numbers/Report/Report/year=2025/month=9");
+    std::fs::create_dir_all(&folder)?;
+    let names = (1..=rows).map(|x| format!("number {x}"));
+    let columns: [(&str, ArrayRef); 2] = [
+        ("x", Arc::new(Int64Array::from_iter_values(1..=rows))),
+        ("name", Arc::new(StringArray::from_iter_values(names))),
+    ];
+    let batch = RecordBatch::try_from_iter(columns)?;
+    let file = std::fs::File::create(folder.join("numbers.parquet"))?;
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), None)?;
+    writer.write(&batch)?;
+    writer.close()?;
+    Ok(())
+}
+
+/// The server `bills` over a directory.
+pub fn connect_directory(client: &mut Client, directory: &Path) -> Result<()> {
+    Ok(client.batch_execute(&format!(
+        "CREATE SERVER bills FOREIGN DATA WRAPPER cur_fdw OPTIONS (url 'file://{}')",
+        directory.display()
+    ))?)
 }
 
 /// The statement that gives a role the gateway's keys.

@@ -6,7 +6,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod answers;
+mod backend;
+mod cancel;
 mod cron;
+mod damage;
 mod dump;
 mod env;
 mod errors;
@@ -14,8 +17,10 @@ mod fixture;
 mod front_door;
 mod harness;
 mod keeping;
+mod memory;
 mod pushdown;
 mod real;
+mod rescans;
 mod ship;
 mod sync;
 
@@ -36,6 +41,10 @@ const MODULES: &[&[Test]] = &[
     front_door::TESTS,
     ship::TESTS,
     pushdown::TESTS,
+    damage::TESTS,
+    rescans::TESTS,
+    memory::TESTS,
+    cancel::TESTS,
 ];
 
 fn main() {
