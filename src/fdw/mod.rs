@@ -1,14 +1,17 @@
 //! Postgres's side of a foreign scan.
 
+mod clients;
 mod columns;
 mod explain;
 mod import;
+mod mapping;
 mod options;
 mod plan;
 mod prune;
 mod relation;
 mod scan;
 mod server;
+mod vault;
 
 use std::ffi::c_char;
 
