@@ -161,6 +161,15 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn what_a_name_resolves_to_is_checked_at_each_resolution() {
+        // An address resolves to itself, and stands for a name that resolves to it.
+        let resolve = |name: &str| GuardedResolver.resolve(name.parse().unwrap());
+        let error = resolve("169.254.169.254").await.err().unwrap();
+        assert_eq!(Refusal::cause_of(&*error), Some(&Refusal::LinkLocal));
+        assert!(resolve("127.0.0.1").await.is_ok());
+    }
+
     #[test]
     fn a_bucket_before_an_address_is_an_error_and_no_panic() {
         assert_eq!(check_host("http://bills.127.0.0.1/"), Err(Refusal::NoHost));

@@ -221,3 +221,116 @@ fn ambient_error(error: CredentialsError) -> Error {
         _ => Error::NoIdentity,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::{Endpoint, Secret, guard};
+
+    /// Speaks STS for as many answers as it is given: keys that last so many seconds, or a refusal.
+    /// The real thing is asked in the server tests; no real STS lends keys for a minute.
+    async fn sts(answers: &'static [Option<u64>]) -> (String, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counter = asked.clone();
+        tokio::spawn(async move {
+            loop {
+                let (mut connection, _) = listener.accept().await.unwrap();
+                let mut request = vec![0; 16 * 1024];
+                let _ = connection.read(&mut request).await;
+                let n = counter.fetch_add(1, Ordering::SeqCst);
+                let answer = answer(n, answers.get(n).copied().flatten());
+                let _ = connection.write_all(answer.as_bytes()).await;
+            }
+        });
+        (address, asked)
+    }
+
+    fn answer(n: usize, lasts: Option<u64>) -> String {
+        let (status, body) = match lasts {
+            Some(seconds) => {
+                let end = SystemTime::now() + Duration::from_secs(seconds);
+                let end = aws_smithy_types::DateTime::from(end);
+                let end = end
+                    .fmt(aws_smithy_types::date_time::Format::DateTime)
+                    .unwrap();
+                (
+                    "200 OK",
+                    format!(
+                        "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\
+                         <AssumeRoleResult><Credentials><AccessKeyId>K{n}</AccessKeyId>\
+                         <SecretAccessKey>S</SecretAccessKey><SessionToken>T</SessionToken>\
+                         <Expiration>{end}</Expiration></Credentials></AssumeRoleResult>\
+                         </AssumeRoleResponse>"
+                    ),
+                )
+            }
+            None => (
+                "403 Forbidden",
+                "<ErrorResponse><Error><Code>AccessDenied</Code><Message>hunter2</Message></Error>\
+                 </ErrorResponse>"
+                    .to_owned(),
+            ),
+        };
+        let length = body.len();
+        format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}")
+    }
+
+    fn identity(sts: &str) -> Identity {
+        let network = Network {
+            retries: 0,
+            ..Network::default()
+        };
+        let credentials = Credentials {
+            source: Source::Keys(Keys {
+                access_key_id: Secret::new("A"),
+                secret_access_key: Secret::new("B"),
+                session_token: None,
+            }),
+            role: Some(Role {
+                arn: "arn:aws:iam::1:role/r".to_owned(),
+                external_id: None,
+                session_name: "cur_fdw".to_owned(),
+                sts: Some(Endpoint::parse(sts, true).unwrap()),
+            }),
+        };
+        let client = guard::client(&network).unwrap();
+        Identity::new(&credentials, "us-east-1", &network, client)
+    }
+
+    #[tokio::test]
+    async fn keys_are_held_until_shortly_before_their_end() {
+        let (address, asked) = sts(&[Some(60), Some(3600), None]).await;
+        let identity = identity(&address);
+        let mut ids = Vec::new();
+        for _ in 0..3 {
+            ids.push(identity.keys().await.unwrap().key_id.clone());
+        }
+        assert_eq!(ids, ["K0", "K1", "K1"]);
+        assert_eq!(asked.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn a_failed_renewal_does_not_end_keys_that_still_work() {
+        let (address, _) = sts(&[Some(60), None]).await;
+        let identity = identity(&address);
+        identity.keys().await.unwrap();
+        assert_eq!(identity.keys().await.unwrap().key_id, "K0");
+    }
+
+    #[tokio::test]
+    async fn a_refused_role_is_named_with_the_code_alone() {
+        let (address, _) = sts(&[None]).await;
+        let error = identity(&address).keys().await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "role arn:aws:iam::1:role/r cannot be assumed (AccessDenied)"
+        );
+    }
+}
