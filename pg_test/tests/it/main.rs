@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod credentials;
 mod cron;
 mod dump;
 mod env;
@@ -25,6 +26,7 @@ use std::sync::Arc;
 const MODULES: &[&[Test]] = &[
     harness::TESTS,
     errors::TESTS,
+    credentials::TESTS,
     real::TESTS,
     sync::TESTS,
     keeping::TESTS,
