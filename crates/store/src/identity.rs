@@ -159,7 +159,11 @@ impl From<&SdkKeys> for Held {
             keys: Arc::new(AwsCredential {
                 key_id: keys.access_key_id().to_owned(),
                 secret_key: keys.secret_access_key().to_owned(),
-                token: keys.session_token().map(str::to_owned),
+                // An agent that lends lasting keys still has to write a token.
+                token: keys
+                    .session_token()
+                    .filter(|token| !token.is_empty())
+                    .map(str::to_owned),
             }),
             end: keys
                 .expiry()

@@ -24,6 +24,7 @@ pub const TESTS: &[Test] = tests![
     role_that_cannot_be_assumed_is_named,
     sts_endpoint_must_be_allowed,
     machines_identity_is_lent_by_superusers_only,
+    identities_of_a_profile_and_a_container_work,
     machine_without_identity_says_so,
     options_that_contradict_are_refused,
     redirects_are_not_followed,
@@ -413,7 +414,7 @@ fn machines_identity_is_lent_by_superusers_only(env: &Env) -> Result<()> {
     let (_cluster, mut client) = machine(env, &environment)?;
     map(&mut client, "ambient 'true'")?;
     client.batch_execute(READ)?;
-    let role = env.gateway.create_role("of_the_machine")?;
+    let role = env.gateway.create_role("machine")?;
     map(&mut client, &format!("ambient 'true', role_arn '{role}'"))?;
     client.batch_execute(READ)?;
 
@@ -436,6 +437,52 @@ fn machines_identity_is_lent_by_superusers_only(env: &Env) -> Result<()> {
     refused(&mut client, &alter, INSUFFICIENT_PRIVILEGE, message)?;
     client.batch_execute(&format!("ALTER {own} (DROP ambient)"))?;
     refused(&mut client, READ, FDW_PARAMETER_NEEDED, "access_key_id")?;
+    Ok(())
+}
+
+fn identities_of_a_profile_and_a_container_work(env: &Env) -> Result<()> {
+    let (id, secret) = (env.gateway.access_key(), env.gateway.secret_key());
+    let mut profile = tempfile::NamedTempFile::new()?;
+    write!(
+        profile,
+        "[default]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n"
+    )?;
+    // Servers may run as another user.
+    let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    std::fs::set_permissions(profile.path(), readable)?;
+    let path = profile.path().to_string_lossy().into_owned();
+    let (_cluster, mut client) = machine(env, &[("AWS_SHARED_CREDENTIALS_FILE", &path)])?;
+    map(&mut client, "ambient 'true'")?;
+    client.batch_execute(READ)?;
+
+    // As the agent of a container answers, which no test machine has (Amazon ECS Developer Guide,
+    // "Task IAM role").
+    let agent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let body = format!(
+        "{{\"AccessKeyId\":\"{id}\",\"SecretAccessKey\":\"{secret}\",\"Token\":\"\",\
+         \"Expiration\":\"2099-01-01T00:00:00Z\"}}"
+    );
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
+         Connection: close\r\n\r\n{body}",
+        body.len()
+    );
+    let uri = format!("http://{}/keys", agent.local_addr()?);
+    let environment = [("AWS_CONTAINER_CREDENTIALS_FULL_URI", &*uri)];
+    let (_cluster, mut client) = machine(env, &environment)?;
+    map(&mut client, "ambient 'true'")?;
+    let stop = AtomicBool::new(false);
+    let asked = std::thread::scope(|threads| -> Result<usize> {
+        let agent = threads.spawn(|| answer_all(&agent, &answer, &stop));
+        let read = client
+            .batch_execute(READ)
+            .and_then(|()| client.batch_execute(READ));
+        stop.store(true, Ordering::SeqCst);
+        let asked = agent.join().map_err(|_| "the agent panicked")??;
+        read?;
+        Ok(asked)
+    })?;
+    assert_eq!(asked, 1);
     Ok(())
 }
 
