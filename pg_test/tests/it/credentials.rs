@@ -618,7 +618,8 @@ fn redirects_are_not_followed(env: &Env) -> Result<()> {
             .and_then(|()| refused(&mut client, READ, FDW_NO_CONNECTION, code));
             stop.store(true, Ordering::SeqCst);
             let answered = server.join().map_err(|_| "the server panicked")??;
-            (of_store?, of_sts?);
+            of_store?;
+            of_sts?;
             assert!(began.elapsed() < Duration::from_secs(10));
             Ok(answered)
         })?;
