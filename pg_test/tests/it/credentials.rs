@@ -606,23 +606,23 @@ fn redirects_are_not_followed(env: &Env) -> Result<()> {
             target.local_addr()?
         );
         let stop = AtomicBool::new(false);
-        let answered = std::thread::scope(|threads| -> Result<usize> {
+        let role = format!("{}, role_arn 'arn:aws:iam:::role/r'", keys(env));
+        let began = Instant::now();
+        // Nothing is asserted before the server has stopped: the threads are awaited either way.
+        let (of_store, of_sts, answered) = std::thread::scope(|threads| {
             let server = threads.spawn(|| answer_all(&store, &answer, &stop));
-            let began = Instant::now();
-            let code = &status[..3];
-            let of_store = refused(&mut client, READ, FDW_NO_CONNECTION, code);
-            let of_sts = map(
-                &mut client,
-                &format!("{}, role_arn 'arn:aws:iam:::role/r'", keys(env)),
-            )
-            .and_then(|()| refused(&mut client, READ, FDW_NO_CONNECTION, code));
+            let of_store = error_of(&mut client, READ);
+            let of_sts = map(&mut client, &role).and_then(|()| error_of(&mut client, READ));
             stop.store(true, Ordering::SeqCst);
-            let answered = server.join().map_err(|_| "the server panicked")??;
-            of_store?;
-            of_sts?;
-            assert!(began.elapsed() < Duration::from_secs(10));
-            Ok(answered)
-        })?;
+            (of_store, of_sts, server.join())
+        });
+        for error in [of_store?, of_sts?] {
+            assert_eq!(error.code().code(), FDW_NO_CONNECTION, "{error:?}");
+            assert!(error.message().contains(&status[..3]), "{error:?}");
+            assert!(error.hint().is_some_and(|hint| hint.contains("redirects")));
+        }
+        assert!(began.elapsed() < Duration::from_secs(10));
+        let answered = answered.map_err(|_| "the server panicked")??;
         // One by the store, one by STS: it is no error that repeating would cure.
         assert_eq!(answered, 2, "{status}");
     }
@@ -751,6 +751,8 @@ fn during_a_scan(env: &Env, client: &mut Client, proxy: &Proxy) -> Result<()> {
         );
     }
     proxy.set(Fault::StallAfter(100));
+    // Ends the scan even if something fails before the cancel.
+    client.batch_execute("SET statement_timeout = '20s'")?;
     let canceler = client.cancel_token();
     std::thread::scope(|threads| -> Result<()> {
         let reading = threads.spawn(|| client.batch_execute(READ).is_err());
