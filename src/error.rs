@@ -119,6 +119,31 @@ pub enum Error {
         /// The reason.
         why: String,
     },
+    /// A mapping that lends the machine's identity, made by somebody else than its owner.
+    #[error(
+        "only a superuser may set \"ambient\" in a user mapping, or change a mapping that has it"
+    )]
+    AmbientNotAllowed,
+    /// No Vault to look a secret up in, or one that an ordinary user made.
+    #[error("option \"{option}\" needs the view vault.decrypted_secrets, owned by a superuser")]
+    NoVault {
+        /// The option that names a secret.
+        option: &'static str,
+    },
+    /// The checked role may not read the Vault.
+    #[error("permission denied for role \"{role}\" on view vault.decrypted_secrets")]
+    VaultDenied {
+        /// The role.
+        role: String,
+    },
+    /// A secret that is not there, or not to be used. Its name is not repeated.
+    #[error("the Vault's secret that option \"{option}\" names cannot be used: {why}")]
+    NoVaultSecret {
+        /// The option that names it.
+        option: &'static str,
+        /// The reason.
+        why: &'static str,
+    },
     /// Not allowed.
     #[error("permission denied for table \"{relation}\"")]
     Permission {
@@ -150,7 +175,10 @@ impl Error {
             Self::NoServer { .. } | Self::NoMapping { .. } => Code::ERRCODE_UNDEFINED_OBJECT,
             Self::EndpointNotAllowed { .. }
             | Self::NoServerFiles { .. }
+            | Self::AmbientNotAllowed
+            | Self::VaultDenied { .. }
             | Self::Permission { .. } => Code::ERRCODE_INSUFFICIENT_PRIVILEGE,
+            Self::NoVault { .. } | Self::NoVaultSecret { .. } => Code::ERRCODE_UNDEFINED_OBJECT,
             Self::ColumnType { .. } | Self::Shape { .. } => Code::ERRCODE_FDW_INVALID_DATA_TYPE,
             Self::NulByte { .. } => Code::ERRCODE_CHARACTER_NOT_IN_REPERTOIRE,
             Self::DateOutOfRange { .. } => Code::ERRCODE_DATETIME_FIELD_OVERFLOW,
@@ -196,6 +224,18 @@ impl Error {
             Self::Target { .. } => {
                 "Load into an ordinary table without triggers, rules and generated columns.".to_owned()
             }
+            Self::AmbientNotAllowed => {
+                "Put access_key_id and secret_access_key into the user mapping instead.".to_owned()
+            }
+            Self::NoVault { .. } => {
+                "CREATE EXTENSION supabase_vault, or put the key itself into the user mapping.".to_owned()
+            }
+            Self::VaultDenied { role } => format!(
+                "GRANT USAGE ON SCHEMA vault TO {role}; GRANT SELECT ON vault.decrypted_secrets TO {role}."
+            ),
+            Self::NoVaultSecret { .. } => {
+                "SELECT id, name FROM vault.decrypted_secrets shows what is there; vault.create_secret adds one.".to_owned()
+            }
             Self::Permission { .. } => "GRANT the role cost_admin to sync, cost_reader to read.".to_owned(),
         }
     }
@@ -237,12 +277,16 @@ fn store_code(error: &store::Error) -> Code {
     match error {
         E::BadUrl { .. } | E::BadEndpoint { .. } => Code::ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE,
         E::BadKey { .. } => Code::ERRCODE_FDW_INVALID_STRING_FORMAT,
-        E::Denied { .. } => Code::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
+        E::Denied { .. } | E::Role { .. } | E::NoIdentity => {
+            Code::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION
+        }
         E::NoBucket { .. } | E::NotFound { .. } => Code::ERRCODE_UNDEFINED_FILE,
         E::Changed { .. } => Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-        E::WrongRegion { .. } | E::Unreachable { .. } | E::TimedOut { .. } => {
-            Code::ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION
-        }
+        E::WrongRegion { .. }
+        | E::Unreachable { .. }
+        | E::TimedOut { .. }
+        | E::Redirected { .. }
+        | E::Refused { .. } => Code::ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION,
         E::TooLarge { .. } => Code::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
         E::Other { .. } => Code::ERRCODE_FDW_ERROR,
     }

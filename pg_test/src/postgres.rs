@@ -95,6 +95,8 @@ pub enum Mode {
 pub struct Cluster {
     installation: Installation,
     user: Option<User>,
+    /// Added to the environment of the postmaster.
+    environment: Vec<(String, String)>,
     port: u16,
     /// None while stopped.
     postmaster: Mutex<Option<Child>>,
@@ -105,11 +107,24 @@ pub struct Cluster {
 impl Cluster {
     /// Makes a new cluster and starts it, with `settings` on top of those that suit tests.
     pub fn start(installation: &Installation, settings: &[(&str, &str)]) -> Result<Self> {
+        Self::start_with(installation, settings, &[])
+    }
+
+    /// [`Self::start`] with additions to the server's environment.
+    pub fn start_with(
+        installation: &Installation,
+        settings: &[(&str, &str)],
+        environment: &[(&str, &str)],
+    ) -> Result<Self> {
         let user = User::for_servers()?;
         let directory = process::directory("cur_fdw-pg-", user)?;
         let cluster = Cluster {
             installation: installation.clone(),
             user,
+            environment: environment
+                .iter()
+                .map(|(name, value)| (name.to_string(), value.to_string()))
+                .collect(),
             port: ports::free()?,
             postmaster: Mutex::new(None),
             directory,
@@ -178,6 +193,7 @@ impl Cluster {
         // SIGQUIT is the immediate shutdown.
         let mut command = process::server(self.installation.program("postgres"), "QUIT", self.user);
         command.arg("-D").arg(self.data_dir());
+        command.envs(self.environment.iter().map(|(n, v)| (n, v)));
         command
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)

@@ -108,6 +108,28 @@ impl Gateway {
         store(&self.endpoint(), bucket, SECRET_KEY)
     }
 
+    /// Makes a role that [`Self::access_key`] may assume through the gateway's STS, and that may do
+    /// everything. Returns its ARN.
+    pub fn create_role(&self, name: &str) -> Result<String> {
+        let trust = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow",
+            "Principal":{"AWS":["arn:aws:iam:::user/tester"]},"Action":["sts:AssumeRole"]}]}"#;
+        let permissions = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow",
+            "Action":["s3:*"],"Resource":"arn:aws:s3:::*"}]}"#;
+        let role = format!("--role-name={name}");
+        let policy = format!("--assume-role-policy-doc={trust}");
+        self.admin(&["role", "create", &role, "--path=/", &policy])?;
+        let policy = format!("--policy-doc={permissions}");
+        self.admin(&["role-policy", "put", &role, "--policy-name=all", &policy])?;
+        Ok(format!("arn:aws:iam:::role/{name}"))
+    }
+
+    fn admin(&self, arguments: &[&str]) -> Result<()> {
+        let mut command = process::command("timeout", User::for_servers()?);
+        command.args(["90", "radosgw-admin"]).args(arguments);
+        command.env("CEPH_CONF", self.directory.path().join("ceph.conf"));
+        process::output(&mut command).map(drop)
+    }
+
     /// Makes a bucket, if it is not there yet.
     pub fn create_bucket(&self, name: &str) -> Result<()> {
         let store = self.store(name)?;

@@ -1,9 +1,11 @@
 //! Postgres's side of a foreign scan.
 
 mod aggregates;
+mod clients;
 mod columns;
 mod explain;
 mod import;
+mod mapping;
 mod options;
 mod plan;
 mod private;
@@ -14,6 +16,7 @@ mod server;
 mod translate;
 mod upper;
 mod values;
+mod vault;
 
 use std::ffi::c_char;
 

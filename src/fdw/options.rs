@@ -12,8 +12,32 @@ use crate::error::{Error, OrRaise};
 /// Options by name.
 pub type Options = HashMap<String, String>;
 
-const SERVER: &[&str] = &["url", "region", "endpoint", "path_style", "allow_http"];
-const MAPPING: &[&str] = &["access_key_id", "secret_access_key", "session_token"];
+const SERVER: &[&str] = &[
+    "url",
+    "region",
+    "endpoint",
+    "path_style",
+    "allow_http",
+    "sts_endpoint",
+];
+const MAPPING: &[&str] = &[
+    "access_key_id",
+    "secret_access_key",
+    "session_token",
+    "vault_access_key_id",
+    "vault_secret_access_key",
+    "vault_session_token",
+    "role_arn",
+    "external_id",
+    "role_session_name",
+    "ambient",
+];
+/// A key, and the option that names it in the Vault instead.
+const KEYS: [(&str, &str); 3] = [
+    ("access_key_id", "vault_access_key_id"),
+    ("secret_access_key", "vault_secret_access_key"),
+    ("session_token", "vault_session_token"),
+];
 const TABLE: &[&str] = &["prefix"];
 const COLUMN: &[&str] = &["column_name"];
 
@@ -46,7 +70,10 @@ fn validate(options: &Options, catalog: pg_sys::Oid) -> Result<(), Error> {
         }
     }
     match object {
-        "server" => location(options).map(drop),
+        "server" => {
+            location(options)?;
+            sts_endpoint(options).map(drop)
+        }
         "user mapping" => check_mapping(options),
         _ => Ok(()),
     }
@@ -81,16 +108,86 @@ fn check_mapping(options: &Options) -> Result<(), Error> {
             why: "it is empty".to_owned(),
         });
     }
-    let missing = ["access_key_id", "secret_access_key"]
+    let given = |option: &str| options.contains_key(option);
+    let twice = KEYS
         .into_iter()
-        .find(|name| !options.contains_key(*name));
-    match missing {
-        Some(option) if !options.is_empty() => Err(Error::MissingOption {
+        .find(|(key, name)| given(key) && given(name));
+    if let Some((key, option)) = twice {
+        return Err(Error::BadOption {
+            option,
+            why: format!("{key} is given as well"),
+        });
+    }
+    check_role(options)?;
+    if ambient(options)? {
+        return check_ambient(options);
+    }
+    let [id, secret, _] = KEYS;
+    match [id, secret].iter().find(|(k, v)| !given(k) && !given(v)) {
+        Some((option, _)) if !options.is_empty() => Err(Error::MissingOption {
             object: "user mapping".to_owned(),
             option,
         }),
         _ => Ok(()),
     }
+}
+
+/// The machine's identity is its owner's. As with postgres_fdw's password_required, only a superuser
+/// may lend it, and nobody else may change a mapping that has it.
+fn check_ambient(options: &Options) -> Result<(), Error> {
+    let given = |option: &str| options.contains_key(option);
+    if KEYS.iter().any(|(key, name)| given(key) || given(name)) {
+        return Err(Error::BadOption {
+            option: "ambient",
+            why: "keys are given as well".to_owned(),
+        });
+    }
+    // SAFETY: asks for the current user.
+    match unsafe { pg_sys::superuser() } {
+        true => Ok(()),
+        false => Err(Error::AmbientNotAllowed),
+    }
+}
+
+/// Limits are those of AWS STS (API reference, AssumeRole). No message repeats a value.
+fn check_role(options: &Options) -> Result<(), Error> {
+    let Some(role) = options.get("role_arn") else {
+        return match ["external_id", "role_session_name"]
+            .iter()
+            .any(|o| options.contains_key(*o))
+        {
+            true => Err(Error::MissingOption {
+                object: "user mapping".to_owned(),
+                option: "role_arn",
+            }),
+            false => Ok(()),
+        };
+    };
+    let bad = |option, why: &str| {
+        Err(Error::BadOption {
+            option,
+            why: why.to_owned(),
+        })
+    };
+    if !role.starts_with("arn:") || !role.contains(":role/") {
+        return bad("role_arn", "it is not arn:aws:iam::account:role/name");
+    }
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
+    match options.get("role_session_name") {
+        Some(name) if !(2..=64).contains(&name.len()) || !name.chars().all(plain) => bad(
+            "role_session_name",
+            "it must have 2 to 64 letters, digits or _+=,.@-",
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a mapping signs with the machine's own identity.
+///
+/// # Errors
+/// [`Error::BadOption`] when the option is no boolean.
+pub fn ambient(options: &Options) -> Result<bool, Error> {
+    Ok(flag(options, "ambient")?.unwrap_or(false))
 }
 
 /// Where a server's options point.
@@ -116,6 +213,18 @@ pub fn location(options: &Options) -> Result<Location, Error> {
         endpoint,
         path_style,
     )?)
+}
+
+/// Where roles are assumed, when that is not AWS.
+///
+/// # Errors
+/// Those of [`Endpoint::parse`], and [`Error::BadOption`].
+pub fn sts_endpoint(options: &Options) -> Result<Option<Endpoint>, Error> {
+    let allow_http = flag(options, "allow_http")?.unwrap_or(false);
+    let endpoint = options.get("sts_endpoint");
+    Ok(endpoint
+        .map(|e| Endpoint::parse(e, allow_http))
+        .transpose()?)
 }
 
 fn flag(options: &Options, option: &'static str) -> Result<Option<bool>, Error> {

@@ -2,10 +2,9 @@
 
 use engine::Bill;
 use pgrx::pg_sys;
-use store::{Credentials, Location, Secret, Store};
+use store::{Endpoint, Location, Store};
 
-use super::options::{self, Options};
-use super::string;
+use super::{clients, mapping, options, string};
 use crate::backend;
 use crate::error::Error;
 use crate::gucs;
@@ -91,11 +90,12 @@ pub fn open_server(name: &str) -> Result<Store, Error> {
     }
 }
 
-/// Opens a server with the credentials of `user`.
+/// Opens a server with the credentials of `user`. What may be opened is checked each time; only the
+/// client is kept.
 ///
 /// # Errors
-/// [`Error::NoMapping`], [`Error::EndpointNotAllowed`], [`Error::NoServerFiles`], and those of the
-/// options and the store.
+/// [`Error::EndpointNotAllowed`], [`Error::NoServerFiles`], and those of the options, the mapping
+/// and the store.
 pub fn open(server: pg_sys::Oid, user: pg_sys::Oid) -> Result<Store, Error> {
     // SAFETY: `server` is the OID of an existing foreign server.
     let (name, options) = unsafe {
@@ -111,73 +111,15 @@ pub fn open(server: pg_sys::Oid, user: pg_sys::Oid) -> Result<Store, Error> {
             check_server_files(user, &name)?;
             None
         }
-        Location::S3 { .. } => {
-            check_endpoint(&location, user, &name)?;
-            Some(credentials(server, user, &name)?)
+        Location::S3 { endpoint, .. } => {
+            let sts = options::sts_endpoint(&options)?;
+            for endpoint in endpoint.iter().chain(&sts) {
+                check_endpoint(endpoint, user, &name)?;
+            }
+            Some(mapping::credentials(server, user, &name, sts)?)
         }
     };
-    Ok(Store::open(
-        location,
-        credentials.as_ref(),
-        &gucs::network(),
-    )?)
-}
-
-fn credentials(
-    server: pg_sys::Oid,
-    user: pg_sys::Oid,
-    server_name: &str,
-) -> Result<Credentials, Error> {
-    let mapping = mapping_options(server, user).ok_or_else(|| Error::NoMapping {
-        role: role_name(user),
-        server: server_name.to_owned(),
-    })?;
-    let secret = |option: &'static str| {
-        mapping
-            .get(option)
-            .map(Secret::new)
-            .ok_or_else(|| Error::MissingOption {
-                object: format!(
-                    "user mapping for \"{}\" on server \"{server_name}\"",
-                    role_name(user)
-                ),
-                option,
-            })
-    };
-    Ok(Credentials {
-        access_key_id: secret("access_key_id")?,
-        secret_access_key: secret("secret_access_key")?,
-        session_token: mapping.get("session_token").map(Secret::new),
-    })
-}
-
-/// The options of the user's mapping, else of PUBLIC's.
-fn mapping_options(server: pg_sys::Oid, user: pg_sys::Oid) -> Option<Options> {
-    [user, pg_sys::InvalidOid]
-        .into_iter()
-        .find(|u| has_mapping(server, *u))?;
-    // SAFETY: one of the two mappings GetUserMapping looks for exists, so it does not raise.
-    unsafe {
-        Some(options::from_list(
-            (*pg_sys::GetUserMapping(user, server)).options,
-        ))
-    }
-}
-
-fn has_mapping(server: pg_sys::Oid, user: pg_sys::Oid) -> bool {
-    // SAFETY: a syscache lookup with keys of the types this cache has; the tuple is released.
-    unsafe {
-        let tuple = pg_sys::SearchSysCache2(
-            pg_sys::SysCacheIdentifier::USERMAPPINGUSERSERVER as _,
-            pg_sys::Datum::from(user),
-            pg_sys::Datum::from(server),
-        );
-        if tuple.is_null() {
-            return false;
-        }
-        pg_sys::ReleaseSysCache(tuple);
-        true
-    }
+    clients::open(location, credentials, gucs::network())
 }
 
 fn check_wrapper(server: pg_sys::Oid) -> Result<(), ()> {
@@ -219,14 +161,7 @@ fn check_usage(server: pg_sys::Oid, user: pg_sys::Oid, name: &str) -> Result<(),
 
 /// A server names the host that requests are signed for and sent to, so an ordinary user could
 /// use it to reach hosts only the database server can reach.
-fn check_endpoint(location: &Location, user: pg_sys::Oid, server: &str) -> Result<(), Error> {
-    let Location::S3 {
-        endpoint: Some(endpoint),
-        ..
-    } = location
-    else {
-        return Ok(());
-    };
+fn check_endpoint(endpoint: &Endpoint, user: pg_sys::Oid, server: &str) -> Result<(), Error> {
     // SAFETY: a catalog lookup by OID.
     let trusted = unsafe { pg_sys::superuser_arg(user) };
     if trusted
@@ -255,7 +190,8 @@ fn check_server_files(user: pg_sys::Oid, server: &str) -> Result<(), Error> {
     })
 }
 
-fn role_name(role: pg_sys::Oid) -> String {
+/// A role's name, for messages; empty for one that was dropped.
+pub fn role_name(role: pg_sys::Oid) -> String {
     // SAFETY: with noerr, an unknown role gives NULL.
     unsafe { string(pg_sys::GetUserNameFromId(role, true)) }
 }

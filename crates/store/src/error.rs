@@ -4,6 +4,8 @@ use std::error::Error as StdError;
 
 use object_store::client::{HttpError, HttpErrorKind};
 
+use crate::guard::Refusal;
+
 /// Result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -93,6 +95,33 @@ pub enum Error {
         /// The limit in bytes.
         limit: u64,
     },
+    /// 301, 302, 307 or 308. Not followed: the other host is not the one that was allowed.
+    #[error("the object store redirects the request for {object} elsewhere ({status})")]
+    Redirected {
+        /// What was asked for.
+        object: String,
+        /// The status of the response.
+        status: u16,
+    },
+    /// A host that nothing is sent to.
+    #[error("no request is sent for {object}: {why}")]
+    Refused {
+        /// What was asked for.
+        object: String,
+        /// The reason.
+        why: &'static str,
+    },
+    /// STS refused to lend the role.
+    #[error("role {role} cannot be assumed ({code})")]
+    Role {
+        /// `role_arn`.
+        role: String,
+        /// STS's own error code.
+        code: String,
+    },
+    /// The default chain came to its end.
+    #[error("the database server has no cloud identity of its own")]
+    NoIdentity,
     /// Anything else.
     #[error("the object store failed for {object}: {why}")]
     Other {
@@ -136,6 +165,24 @@ impl Error {
                 "Try again, or raise cur_fdw.read_timeout if the store is slow."
             }
             Self::TooLarge { .. } => "Check that the prefix holds a billing export.",
+            Self::Redirected { .. } => {
+                "Set the server's region and endpoint options to where the bucket lies; redirects are not followed."
+            }
+            Self::Refused { .. } => {
+                "Check the server's endpoint and path_style options, and what the host's name resolves to."
+            }
+            Self::Role { code, .. } => match code.as_str() {
+                "InvalidClientTokenId" | "InvalidAccessKeyId" | "SignatureDoesNotMatch" => {
+                    "Check the keys in the user mapping, with which the role is assumed."
+                }
+                "ExpiredToken" => "Renew session_token in the user mapping.",
+                _ => {
+                    "Check role_arn and external_id in the user mapping, and that the role's trust policy admits the keys."
+                }
+            },
+            Self::NoIdentity => {
+                "Give the server's process one (environment, profile, web identity, container or instance), or put keys into the user mapping."
+            }
             Self::Other { .. } => "Try again; if it stays, check the store's own log.",
         }
     }
@@ -143,6 +190,13 @@ impl Error {
     /// Translates the client library's error about `object` (shown as `s3://bucket/key`).
     pub(crate) fn of(error: &object_store::Error, bucket: &str, object: String) -> Self {
         use object_store::Error as E;
+        // Our own errors, raised below the library.
+        if let Some(own) = chain(error).find_map(|e| e.downcast_ref::<Self>()) {
+            return own.clone();
+        }
+        if let Some(refusal) = Refusal::cause_of(error) {
+            return Self::refused(refusal, object);
+        }
         let text = deepest_text(error);
         let code = error_code(&text);
         // A failed listing arrives as a generic error, so the store's own code decides first.
@@ -185,6 +239,23 @@ impl Error {
         }
     }
 
+    pub(crate) fn refused(refusal: &Refusal, object: String) -> Self {
+        match refusal {
+            Refusal::LinkLocal => Self::Refused {
+                object,
+                why: "its host has a link-local address, where cloud machines serve credentials",
+            },
+            Refusal::NoHost => Self::Refused {
+                object,
+                why: "bucket and endpoint make no valid host name",
+            },
+            Refusal::Redirect { status } => Self::Redirected {
+                object,
+                status: *status,
+            },
+        }
+    }
+
     fn of_generic(error: &object_store::Error, object: String, code: String, text: &str) -> Self {
         if matches!(
             code.as_str(),
@@ -208,7 +279,8 @@ impl Error {
     }
 }
 
-fn chain<'a>(
+/// An error and its causes.
+pub(crate) fn chain<'a>(
     error: &'a (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |e: &&'a (dyn StdError + 'static)| {
@@ -231,7 +303,7 @@ fn deepest_text(error: &object_store::Error) -> String {
 
 /// The innermost cause, which for network errors names the fact ("Connection refused") and never
 /// the request.
-fn last_cause(error: &object_store::Error) -> String {
+pub(crate) fn last_cause(error: &(dyn StdError + 'static)) -> String {
     chain(error)
         .last()
         .map(ToString::to_string)
@@ -243,13 +315,15 @@ fn error_code(text: &str) -> String {
     let code = text
         .split_once("<Code>")
         .and_then(|(_, rest)| rest.split_once("</Code>"));
-    code.map(|(code, _)| {
-        code.chars()
-            .filter(char::is_ascii_alphanumeric)
-            .take(64)
-            .collect()
-    })
-    .unwrap_or_default()
+    code.map(|(code, _)| plain_code(code)).unwrap_or_default()
+}
+
+/// A code as AWS's are, whatever a server sends in its place.
+pub(crate) fn plain_code(code: &str) -> String {
+    code.chars()
+        .filter(char::is_ascii_alphanumeric)
+        .take(64)
+        .collect()
 }
 
 #[cfg(test)]

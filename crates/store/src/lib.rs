@@ -9,12 +9,15 @@
 
 mod credentials;
 mod error;
+mod guard;
+mod identity;
 mod location;
 mod network;
 mod pinned;
+mod sdk_http;
 mod store;
 
-pub use credentials::{Credentials, Secret};
+pub use credentials::{Credentials, Keys, Role, Secret, Source};
 pub use error::{Error, Result};
 pub use location::{Endpoint, Location};
 pub use network::Network;

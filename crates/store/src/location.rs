@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use url::Url;
 
+use crate::guard::is_refused;
 use crate::{Error, Result};
 
 /// A place that holds exports.
@@ -147,10 +148,6 @@ impl Endpoint {
         self.0.as_str().trim_end_matches('/')
     }
 
-    pub(crate) fn host_and_port(&self) -> Option<(&str, u16)> {
-        Some((self.0.host_str()?, self.0.port_or_known_default()?))
-    }
-
     /// The endpoint as the client library wants it: in virtual-host style the bucket is part of
     /// the host name.
     pub(crate) fn for_bucket(&self, bucket: &str, path_style: bool) -> String {
@@ -192,18 +189,8 @@ fn is_link_local(url: &Url) -> bool {
         .trim_end_matches(']')
         .parse::<IpAddr>()
     {
-        Ok(address) => is_link_local_address(address),
+        Ok(address) => is_refused(address),
         Err(_) => false,
-    }
-}
-
-/// 169.254.0.0/16 (RFC 3927), fe80::/10 (RFC 4291) and the mapped form of the former.
-pub(crate) fn is_link_local_address(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => v4.is_link_local(),
-        IpAddr::V6(v6) => {
-            v6.is_unicast_link_local() || v6.to_ipv4_mapped().is_some_and(|v4| v4.is_link_local())
-        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use object_store::{BackoffConfig, ClientOptions, RetryConfig};
+use object_store::{BackoffConfig, RetryConfig};
 
 /// Limits of one request. The defaults suit a store in another region.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -26,13 +26,6 @@ impl Default for Network {
 }
 
 impl Network {
-    pub(crate) fn client_options(&self, allow_http: bool) -> ClientOptions {
-        ClientOptions::new()
-            .with_allow_http(allow_http)
-            .with_connect_timeout(self.connect_timeout)
-            .with_timeout(self.read_timeout)
-    }
-
     pub(crate) fn retry_config(&self) -> RetryConfig {
         RetryConfig {
             backoff: BackoffConfig {

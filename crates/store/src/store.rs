@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use billing::Object;
 use bytes::Bytes;
 use futures::TryStreamExt;
-use object_store::aws::AmazonS3Builder;
+use object_store::aws::{AmazonS3Builder, AwsCredential};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, StaticCredentialProvider};
 
-use crate::location::is_link_local_address;
-use crate::{Credentials, Error, Location, Network, Pinned, Result, Traffic};
+use crate::guard::{self, Guarded};
+use crate::identity::Identity;
+use crate::{Credentials, Error, Location, Network, Pinned, Result, Source, Traffic};
 
 /// A bucket (or directory) that can be listed and read. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -72,7 +73,6 @@ impl Store {
     /// # Errors
     /// [`Error::Denied`], [`Error::NoBucket`], [`Error::Unreachable`] and the like.
     pub async fn list(&self, folder: &str) -> Result<Vec<Object>> {
-        self.refuse_link_local().await?;
         let prefix = self.path(folder)?;
         let listed = self
             .inner
@@ -159,35 +159,6 @@ impl Store {
             why: e.to_string(),
         })
     }
-
-    /// A host name may resolve to a cloud machine's metadata service although it does not look
-    /// like it, so the check is repeated on what the name resolves to.
-    async fn refuse_link_local(&self) -> Result<()> {
-        let Location::S3 {
-            endpoint: Some(endpoint),
-            ..
-        } = &self.location
-        else {
-            return Ok(());
-        };
-        let Some((host, port)) = endpoint.host_and_port() else {
-            return Ok(());
-        };
-        let unreachable = |e: std::io::Error| Error::Unreachable {
-            object: endpoint.as_str().to_owned(),
-            why: e.to_string(),
-        };
-        let mut addresses = tokio::net::lookup_host((host, port))
-            .await
-            .map_err(unreachable)?;
-        if addresses.any(|address| is_link_local_address(address.ip())) {
-            return Err(Error::BadEndpoint {
-                endpoint: endpoint.as_str().to_owned(),
-                why: "it resolves to a link-local address, which is always refused",
-            });
-        }
-        Ok(())
-    }
 }
 
 fn s3(
@@ -207,32 +178,38 @@ fn s3(
             implementer: location.display_name(),
         });
     };
-    let allow_http = endpoint
-        .as_ref()
-        .is_some_and(|e| e.as_str().starts_with("http://"));
+    let client = guard::client(network).map_err(|e| object_store::Error::Generic {
+        store: "S3",
+        source: Box::new(e),
+    })?;
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(bucket)
         .with_region(region)
         .with_virtual_hosted_style_request(!path_style)
-        .with_client_options(network.client_options(allow_http))
+        // Whether http is allowed was decided when the endpoint was read.
+        .with_allow_http(true)
+        .with_http_connector(Guarded(client.clone()))
         .with_retry(network.retry_config());
     if let Some(endpoint) = endpoint {
         builder = builder.with_endpoint(endpoint.for_bucket(bucket, *path_style));
     }
     match credentials {
-        Some(keys) => {
-            builder = builder
-                .with_access_key_id(keys.access_key_id.expose())
-                .with_secret_access_key(keys.secret_access_key.expose());
-            if let Some(token) = &keys.session_token {
-                builder = builder.with_token(token.expose());
-            }
-        }
         // Without keys the request goes unsigned: the library would otherwise ask the machine's
         // metadata service for the identity of the machine.
-        None => builder = builder.with_skip_signature(true),
+        None => builder.with_skip_signature(true),
+        Some(Credentials {
+            source: Source::Keys(keys),
+            role: None,
+        }) => builder.with_credentials(Arc::new(StaticCredentialProvider::new(AwsCredential {
+            key_id: keys.access_key_id.expose().to_owned(),
+            secret_key: keys.secret_access_key.expose().to_owned(),
+            token: keys.session_token.as_ref().map(|t| t.expose().to_owned()),
+        }))),
+        Some(other) => {
+            builder.with_credentials(Arc::new(Identity::new(other, region, network, client)))
+        }
     }
-    builder.build()
+    .build()
 }
 
 fn object(meta: ObjectMeta) -> Object {

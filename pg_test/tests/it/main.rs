@@ -8,6 +8,7 @@
 mod answers;
 mod backend;
 mod cancel;
+mod credentials;
 mod cron;
 mod damage;
 mod dump;
@@ -32,6 +33,7 @@ use std::sync::Arc;
 const MODULES: &[&[Test]] = &[
     harness::TESTS,
     errors::TESTS,
+    credentials::TESTS,
     real::TESTS,
     answers::TESTS,
     sync::TESTS,
