@@ -215,8 +215,10 @@ BEGIN
   BEGIN
     -- First, because the swap holds off the raw table's readers until the end of the transaction.
     IF normalized THEN
+      PERFORM @extschema@.note_restatement(ledger, replaced => false);
       PERFORM @extschema@.roll_up_month(source, month,
         format('@extschema@.%I', ledger.staged_table)::regclass, ledger.unblended);
+      PERFORM @extschema@.note_restatement(ledger, replaced => true);
     END IF;
     IF NOT @extschema@.swap_month(source, month, ledger.staged_table, raw) THEN
       RAISE EXCEPTION 'readers hold the raw table' USING ERRCODE = 'CF001';

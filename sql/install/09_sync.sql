@@ -90,6 +90,3 @@ END
 $$;
 COMMENT ON PROCEDURE @extschema@.cost_sync(text, integer, text, text, boolean, boolean, boolean, boolean, interval) IS
   'Loads every new or restated month, newest first, one transaction a month. Ends with an error that names the months that failed.';
-
-REVOKE ALL ON ALL ROUTINES IN SCHEMA @extschema@ FROM PUBLIC;
-GRANT EXECUTE ON ALL ROUTINES IN SCHEMA @extschema@ TO cost_admin;

@@ -14,6 +14,7 @@ mod front_door;
 mod harness;
 mod keeping;
 mod real;
+mod restatements;
 mod ship;
 mod sync;
 
@@ -28,6 +29,7 @@ const MODULES: &[&[Test]] = &[
     real::TESTS,
     sync::TESTS,
     keeping::TESTS,
+    restatements::TESTS,
     dump::TESTS,
     cron::TESTS,
     front_door::TESTS,
