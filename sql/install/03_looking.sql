@@ -27,11 +27,11 @@ CREATE FUNCTION @extschema@.export_months(foreign_table regclass, known text[] D
 COMMENT ON FUNCTION @extschema@.export_months(regclass, text[]) IS
   'The months of a foreign table''s export, newest first. The manifest is read only for months whose fingerprint is not among the known ones; problem says why a month cannot be read.';
 
-CREATE FUNCTION @extschema@.new_columns(foreign_table regclass, billing_period date)
-  RETURNS TABLE (column_name text, file_column text, data_type text)
-  LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'new_columns_wrapper';
-COMMENT ON FUNCTION @extschema@.new_columns(regclass, date) IS
-  'Columns of a month''s files that the foreign table does not have yet, read from the footers.';
+CREATE FUNCTION @extschema@.export_columns(foreign_table regclass, billing_period date)
+  RETURNS TABLE ("position" integer, column_name text, file_column text, data_type text, change text)
+  LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'export_columns_wrapper';
+COMMENT ON FUNCTION @extschema@.export_columns(regclass, date) IS
+  'The columns of a month''s files, read from the footers, as the foreign table is to have them. change says what that takes: added, widened, or NULL for nothing.';
 
 CREATE FUNCTION @extschema@.load_month(foreign_table regclass, billing_period date, target regclass)
   RETURNS TABLE (rows bigint, files bigint, bytes numeric, unblended numeric, fingerprint text, manifest_id text)

@@ -70,12 +70,15 @@ CREATE TABLE @extschema@.schema_changes (
   at             timestamptz NOT NULL DEFAULT clock_timestamp(),
   source_name    text NOT NULL,
   billing_period date NOT NULL,
-  change         text NOT NULL CHECK (change IN ('added', 'gone')),
+  change         text NOT NULL CHECK (change IN ('added', 'gone', 'widened')),
   column_name    text NOT NULL,
   file_column    text NOT NULL,
-  data_type      text
+  data_type      text,
+  old_type       text
 );
-COMMENT ON TABLE @extschema@.schema_changes IS 'Columns that appeared in an export, and the first month loaded with them.';
+COMMENT ON TABLE @extschema@.schema_changes IS 'How the columns of a month differ from those of the month before it, as far as both were read: added or gone; and columns whose type had to be widened to hold a month.';
+COMMENT ON COLUMN @extschema@.schema_changes.data_type IS 'Its type in the foreign table, for widened the new one.';
+COMMENT ON COLUMN @extschema@.schema_changes.old_type IS 'Its type before it was widened; otherwise NULL.';
 
 CREATE TABLE @extschema@.costs_daily (
   source_name    text NOT NULL,

@@ -13,7 +13,7 @@ DECLARE
   failure text;
   failures text[] := '{}';
   tried integer := 0;
-  brought integer;
+  brought text;
 BEGIN
   FOR step IN SELECT p.* FROM @extschema@.cost_plan(source, months, since, until, force, raw, normalized) p
                ORDER BY p.billing_period DESC NULLS FIRST, p.source_name LOOP
@@ -39,9 +39,9 @@ BEGIN
         failure := step.why;
       ELSE
         -- A staged month was followed when it was loaded, and is swapped in without reading anything.
-        brought := CASE WHEN step.action = 'swap' THEN 0 ELSE @extschema@.follow_columns(s, step.billing_period) END;
-        IF brought > 0 THEN
-          RAISE NOTICE '% %: % new columns, see cost_analytics.schema_changes', s.name,
+        brought := CASE WHEN step.action <> 'swap' THEN @extschema@.follow_columns(s, step.billing_period) END;
+        IF brought IS NOT NULL THEN
+          RAISE NOTICE '% %: columns changed (%), see cost_analytics.schema_changes', s.name,
             pg_catalog.to_char(step.billing_period, 'YYYY-MM'), brought;
         END IF;
         PERFORM @extschema@.note_month(s.name, step.billing_period, step.fingerprint, step.manifest_id, step.files, step.bytes, NULL);

@@ -76,6 +76,15 @@ impl Kind {
             Self::Timestamptz => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
         }
     }
+
+    /// The Arrow type whose values a column of this kind holds. Not always what is asked of the
+    /// engine: numeric arrives as text.
+    pub fn held(self) -> DataType {
+        match self {
+            Self::Numeric => engine::NUMERIC,
+            _ => self.arrow(),
+        }
+    }
 }
 
 /// A column to convert.

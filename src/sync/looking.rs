@@ -234,17 +234,23 @@ async fn planned_months(bill: Bill, known: Vec<String>) -> engine::Result<Vec<Pl
     Ok(planned)
 }
 
-/// `new_columns(regclass, date)`.
+/// `export_columns(regclass, date)`.
 #[pg_extern(sql = false)]
-fn new_columns(
+#[allow(
+    clippy::type_complexity,
+    reason = "pgrx reads the columns from the type"
+)]
+fn export_columns(
     foreign_table: pg_sys::Oid,
     billing_period: Date,
 ) -> TableIterator<
     'static,
     (
+        name!(position, i32),
         name!(column_name, String),
         name!(file_column, String),
         name!(data_type, String),
+        name!(change, Option<&'static str>),
     ),
 > {
     let bill = bill_of(foreign_table).or_raise();
@@ -254,8 +260,12 @@ fn new_columns(
         let delivery = bill.delivery(period).await?;
         bill.columns(&delivery).await
     });
-    let added = fdw::columns_to_add(foreign_table, &root, found.or_raise()).or_raise();
-    TableIterator::new(added)
+    let columns = fdw::month_columns(foreign_table, &root, found.or_raise()).or_raise();
+    TableIterator::new(
+        (1..)
+            .zip(columns)
+            .map(|(position, c)| (position, c.name, c.original, c.data_type, c.change)),
+    )
 }
 
 fn find(store: &Store, prefix: &str) -> Result<Bill, Error> {

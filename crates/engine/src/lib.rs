@@ -13,6 +13,7 @@ mod footer;
 mod runtime;
 mod scan;
 mod types;
+mod widen;
 
 pub use bill::{Bill, Delivery, discover};
 pub use error::{Error, Result};
@@ -20,3 +21,4 @@ pub use footer::{Column, Footer};
 pub use runtime::{Engine, TICK};
 pub use scan::{Field, Request, Scan, Source};
 pub use types::sql_type;
+pub use widen::{NUMERIC, common_type};

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod cron;
+mod drift;
 mod dump;
 mod env;
 mod errors;
@@ -30,6 +31,7 @@ const MODULES: &[&[Test]] = &[
     sync::TESTS,
     keeping::TESTS,
     restatements::TESTS,
+    drift::TESTS,
     dump::TESTS,
     cron::TESTS,
     front_door::TESTS,
