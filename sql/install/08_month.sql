@@ -41,20 +41,24 @@ BEGIN
     leaf, source.foreign_table, month,
     pg_catalog.to_char(month, 'FMYYYY'), pg_catalog.to_char(month, 'FMMM'));
   EXECUTE pg_catalog.format('ALTER TABLE @extschema@.%I OWNER TO cost_admin', leaf);
-  SELECT * INTO STRICT result
-    FROM @extschema@.load_month(ft, month, pg_catalog.format('@extschema@.%I', leaf)::regclass);
+  IF source.filters IS NULL THEN
+    SELECT * INTO STRICT result FROM @extschema@.load_month(ft, month, format('@extschema@.%I', leaf)::regclass);
+  ELSE
+    SELECT * INTO STRICT result
+      FROM @extschema@.load_filtered_month(ft, month, format('@extschema@.%I', leaf)::regclass, source.filters);
+  END IF;
   EXECUTE pg_catalog.format('ANALYZE @extschema@.%I', leaf);
   UPDATE @extschema@.manifests m
      SET state = 'superseded', staged_table = NULL
    WHERE m.source_name = source.name AND m.billing_period = month AND m.state = 'staged'
      AND m.fingerprint <> result.fingerprint;
   INSERT INTO @extschema@.manifests AS m
-    (source_name, billing_period, fingerprint, manifest_id, state, files, bytes, rows, unblended, staged_table, started_at)
+    (source_name, billing_period, fingerprint, manifest_id, state, files, bytes, rows, unblended, filters, staged_table, started_at)
   VALUES (source.name, month, result.fingerprint, result.manifest_id, 'staged', result.files, result.bytes,
-          result.rows, result.unblended, leaf, now())
+          result.rows, result.unblended, source.filters, leaf, now())
   ON CONFLICT (source_name, billing_period, fingerprint) DO UPDATE
     SET manifest_id = EXCLUDED.manifest_id, state = 'staged', files = EXCLUDED.files, bytes = EXCLUDED.bytes,
-        rows = EXCLUDED.rows, unblended = EXCLUDED.unblended, staged_table = EXCLUDED.staged_table, error = NULL, in_raw = false,
+        rows = EXCLUDED.rows, unblended = EXCLUDED.unblended, filters = EXCLUDED.filters, staged_table = EXCLUDED.staged_table, error = NULL, in_raw = false,
         started_at = EXCLUDED.started_at
   RETURNING * INTO staged;
   RETURN staged;
@@ -171,13 +175,13 @@ BEGIN
   IF NOT force AND EXISTS (
       SELECT FROM @extschema@.manifests m
        WHERE m.source_name = source.name AND m.billing_period = month AND m.state = 'loaded'
-         AND m.fingerprint = sync_month.fingerprint
+         AND m.fingerprint = sync_month.fingerprint AND m.filters IS NOT DISTINCT FROM source.filters
          AND (m.in_costs OR NOT normalized) AND (m.in_raw OR NOT sync_month.raw)) THEN
     RETURN NULL;
   END IF;
   SELECT * INTO ledger FROM @extschema@.manifests m
    WHERE m.source_name = source.name AND m.billing_period = month AND m.state = 'staged'
-     AND m.fingerprint = sync_month.fingerprint;
+     AND m.fingerprint = sync_month.fingerprint AND m.filters IS NOT DISTINCT FROM source.filters;
   IF NOT FOUND OR force OR to_regclass(format('@extschema@.%I', ledger.staged_table)) IS NULL THEN
     ledger := @extschema@.stage_month(source, month);
     IF ledger.fingerprint <> sync_month.fingerprint THEN

@@ -80,6 +80,19 @@ BEGIN
             step.billing_period, coalesce(done.manifest_id, step.manifest_id));
     COMMIT;
   END LOOP;
+  FOR step IN SELECT * FROM @extschema@.months_to_drop(source) LOOP
+    IF dry_run THEN
+      RAISE NOTICE '% %: would drop, older than the months to keep', step.source_name, pg_catalog.to_char(step.billing_period, 'YYYY-MM');
+      CONTINUE;
+    END IF;
+    EXIT WHEN pg_catalog.clock_timestamp() - started > max_runtime;
+    SELECT * INTO s FROM @extschema@.sources x WHERE x.name = step.source_name;
+    CONTINUE WHEN NOT FOUND;
+    RAISE NOTICE '% %: %', s.name, pg_catalog.to_char(step.billing_period, 'YYYY-MM'),
+      CASE WHEN @extschema@.drop_month(s, step.billing_period) THEN 'dropped, older than the months to keep'
+           ELSE 'to be dropped, but readers hold the raw table; the next cost_sync() tries again' END;
+    COMMIT;
+  END LOOP;
   IF pg_catalog.cardinality(failures) > 0 THEN
     RAISE EXCEPTION 'cost_sync: % of % months failed: %', pg_catalog.cardinality(failures), tried,
       pg_catalog.array_to_string(failures, '; ')

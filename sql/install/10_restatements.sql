@@ -56,7 +56,7 @@ CREATE FUNCTION @extschema@.note_restatement(delivery @extschema@.manifests, rep
     JOIN @extschema@.costs_daily d ON d.source_name = old.source_name AND d.billing_period = old.billing_period
    -- Another delivery under the same rules: a month loaded anew with other filters was not restated.
    WHERE old.source_name = delivery.source_name AND old.billing_period = delivery.billing_period
-     AND old.in_costs AND old.id <> delivery.id
+     AND old.in_costs AND old.id <> delivery.id AND old.filters IS NOT DISTINCT FROM delivery.filters
    GROUP BY old.manifest_id, old.fingerprint, d.account_id, d.service, d.currency
   ON CONFLICT (source_name, billing_period, restated_at, account_id, service, currency)
     DO UPDATE SET new_cost = EXCLUDED.new_cost

@@ -108,6 +108,14 @@ pub fn normalization_sql<S: AsRef<str>>(columns: &[S], relation: &str) -> String
     )
 }
 
+/// The expression behind one column of [`normalization_sql`], such as `account_id` or `region`;
+/// `None` for a name that has no rule.
+pub fn normalized_column_sql<S: AsRef<str>>(columns: &[S], name: &str) -> Option<String> {
+    let has = |name: &str| columns.iter().any(|c| c.as_ref() == name);
+    let rule = RULES.iter().find(|rule| rule.name == name)?;
+    Some(rule.sql(&has))
+}
+
 impl Rule {
     fn sql(&self, has: &impl Fn(&str) -> bool) -> String {
         let there = self

@@ -10,12 +10,14 @@ mod drift;
 mod dump;
 mod env;
 mod errors;
+mod filters;
 mod fixture;
 mod front_door;
 mod harness;
 mod keeping;
 mod real;
 mod restatements;
+mod retention;
 mod ship;
 mod sync;
 
@@ -32,6 +34,8 @@ const MODULES: &[&[Test]] = &[
     keeping::TESTS,
     restatements::TESTS,
     drift::TESTS,
+    filters::TESTS,
+    retention::TESTS,
     dump::TESTS,
     cron::TESTS,
     front_door::TESTS,
