@@ -14,6 +14,7 @@ mod filters;
 mod fixture;
 mod front_door;
 mod harness;
+mod health;
 mod keeping;
 mod real;
 mod restatements;
@@ -36,6 +37,7 @@ const MODULES: &[&[Test]] = &[
     drift::TESTS,
     filters::TESTS,
     retention::TESTS,
+    health::TESTS,
     dump::TESTS,
     cron::TESTS,
     front_door::TESTS,
