@@ -17,6 +17,7 @@ mod harness;
 mod health;
 mod keeping;
 mod real;
+mod rechecks;
 mod restatements;
 mod retention;
 mod ship;
@@ -38,6 +39,7 @@ const MODULES: &[&[Test]] = &[
     filters::TESTS,
     retention::TESTS,
     health::TESTS,
+    rechecks::TESTS,
     dump::TESTS,
     cron::TESTS,
     front_door::TESTS,
