@@ -12,7 +12,7 @@ BEGIN
   FOR detail, ok, hint IN EXECUTE
     'SELECT concat_ws('', '', format(''job %s of %s: %s %s'', coalesce(j.jobname, j.jobid::text), j.username, j.schedule, j.command),
                       CASE WHEN j.active THEN NULL ELSE ''not active'' END,
-                      coalesce(format(''last run %s: %s %s'', r.start_time, r.status, r.return_message), ''never ran'')),
+                      CASE WHEN r.status IS NULL THEN ''never ran'' ELSE format(''last run %s: %s %s'', r.start_time, r.status, r.return_message) END),
             j.active AND r.status IS DISTINCT FROM ''failed'',
             CASE WHEN NOT j.active THEN ''UPDATE cron.job SET active = true, or cost_schedule() again.''
                  WHEN r.status = ''failed'' THEN ''See cost_analytics.sync_log and cron.job_run_details.'' END
