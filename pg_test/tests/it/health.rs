@@ -249,6 +249,11 @@ fn reconciliation_adds_up_whatever_holds_the_month(env: &Env) -> Result<()> {
     let months = "SELECT string_agg(DISTINCT to_char(billing_period, 'MM'), ' ') FROM cost_analytics.cost_reconcile()";
     assert_eq!(text(&mut client, months)?, "09 10");
 
+    // Whoever may read may reconcile what is loaded.
+    let mut reader = env.cluster.client(name)?;
+    reader.batch_execute("SET ROLE cost_reader")?;
+    assert_eq!(text(&mut reader, months)?, "09 10");
+
     // Without raw rows, filtered: the files are read, by the same filters.
     let account = bills[0].totals.by_account.keys().next().expect("accounts");
     client.batch_execute(&format!(
