@@ -94,6 +94,14 @@ pub enum Error {
         /// The column.
         column: String,
     },
+    /// A cost that is no number.
+    #[error("column \"{column}\" holds \"{found}\", which is no amount of money")]
+    NotMoney {
+        /// The column.
+        column: String,
+        /// The value.
+        found: String,
+    },
     /// A batch of another shape than was asked for.
     #[error("column \"{column}\" arrived as {found} from the reader")]
     Shape {
@@ -180,6 +188,7 @@ impl Error {
             | Self::Permission { .. } => Code::ERRCODE_INSUFFICIENT_PRIVILEGE,
             Self::NoVault { .. } | Self::NoVaultSecret { .. } => Code::ERRCODE_UNDEFINED_OBJECT,
             Self::ColumnType { .. } | Self::Shape { .. } => Code::ERRCODE_FDW_INVALID_DATA_TYPE,
+            Self::NotMoney { .. } => Code::ERRCODE_INVALID_TEXT_REPRESENTATION,
             Self::NulByte { .. } => Code::ERRCODE_CHARACTER_NOT_IN_REPERTOIRE,
             Self::DateOutOfRange { .. } => Code::ERRCODE_DATETIME_FIELD_OVERFLOW,
             Self::Plan { .. } => Code::ERRCODE_FEATURE_NOT_SUPPORTED,
@@ -220,6 +229,9 @@ impl Error {
                 "Leave the column out of the select list, and report the file to the provider.".to_owned()
             }
             Self::Plan { .. } => "DISCARD PLANS, and prepare the statement again.".to_owned(),
+            Self::NotMoney { .. } => {
+                "The month stays as it was. Report the file to the provider.".to_owned()
+            }
             Self::Encoding => "CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0.".to_owned(),
             Self::Target { .. } => {
                 "Load into an ordinary table without triggers, rules and generated columns.".to_owned()

@@ -16,6 +16,15 @@ SELECT pg_describe_object(d.classid, d.objid, 0) AS object_without_comment
                       AND c.relkind NOT IN ('r', 'v'))
  ORDER BY 1;
 
+-- So does every column of its tables and views.
+SELECT a.attrelid::regclass AS relation, a.attname AS column_without_comment
+  FROM pg_depend d JOIN pg_attribute a ON a.attrelid = d.objid AND a.attnum > 0 AND NOT a.attisdropped
+  JOIN pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'v', 'c')
+ WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND d.classid = 'pg_class'::regclass
+   AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'cur_fdw')
+   AND col_description(a.attrelid, a.attnum) IS NULL
+ ORDER BY 1, a.attnum;
+
 -- Nothing is granted to PUBLIC.
 SELECT object FROM (
   SELECT oid::regprocedure::text, coalesce(proacl, acldefault('f', proowner)) FROM pg_proc
@@ -153,6 +162,11 @@ SELECT source_name, billing_period, state, manifest_id IS NOT NULL AS manifest, 
        round(unblended, 6) AS unblended, error, loaded_at >= started_at AS timed FROM cost_analytics.sync_state;
 SELECT source_name, billing_period, rows_loaded, status, error_message FROM cost_analytics.sync_log ORDER BY id;
 SELECT source_name, billing_period, change, column_name, data_type FROM cost_analytics.schema_changes ORDER BY id;
+
+SELECT invoicing_entity, line_item_type, currency, sum(billed) AS billed, sum(line_items) AS lines, sum(without_invoice) AS without_invoice
+  FROM cost_analytics.cost_reconcile('2025-09-01', 'aws_cur_ca') GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
+SELECT "check", ok FROM cost_analytics.cost_health() WHERE "check" <> 'transaction_timeout'; -- new in 17
+SELECT cost_analytics.cost_schedule();
 
 SELECT service, currency, sum(cost) FROM cost_analytics.costs GROUP BY 1, 2 ORDER BY 3 DESC, 1 LIMIT 5;
 SELECT account_id, sum(cost) FROM cost_analytics.costs WHERE source_table = 'raw_aws_cur_ca' GROUP BY 1 ORDER BY 1;

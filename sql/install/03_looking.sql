@@ -21,17 +21,18 @@ CREATE FUNCTION @extschema@.export_root(server text, prefix text) RETURNS text
 COMMENT ON FUNCTION @extschema@.export_root(text, text) IS
   'The root folder of the one export a prefix means.';
 
-CREATE FUNCTION @extschema@.export_months(foreign_table regclass, known text[] DEFAULT '{}')
-  RETURNS TABLE (billing_period date, fingerprint text, manifest_id text, files bigint, bytes numeric, problem text)
-  LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'export_months_wrapper';
-COMMENT ON FUNCTION @extschema@.export_months(regclass, text[]) IS
-  'The months of a foreign table''s export, newest first. The manifest is read only for months whose fingerprint is not among the known ones; problem says why a month cannot be read.';
+CREATE FUNCTION @extschema@.export_months(foreign_table regclass, known text[] DEFAULT '{}',
+    since date DEFAULT NULL, until date DEFAULT NULL, months integer DEFAULT NULL, keep integer DEFAULT NULL)
+  RETURNS TABLE (billing_period date, fingerprint text, manifest_id text, files bigint, bytes numeric, problem text, kept boolean)
+  LANGUAGE c AS 'MODULE_PATHNAME', 'export_months_wrapper';
+COMMENT ON FUNCTION @extschema@.export_months(regclass, text[], date, date, integer, integer) IS
+  'The months of a foreign table''s export, newest first: the newest so many of those in a range. kept is false for months older than keep calendar months, counted from the export''s newest. The manifest is read only for months that are kept and whose fingerprint is not among the known ones; problem says why a month cannot be read.';
 
-CREATE FUNCTION @extschema@.new_columns(foreign_table regclass, billing_period date)
-  RETURNS TABLE (column_name text, file_column text, data_type text)
-  LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'new_columns_wrapper';
-COMMENT ON FUNCTION @extschema@.new_columns(regclass, date) IS
-  'Columns of a month''s files that the foreign table does not have yet, read from the footers.';
+CREATE FUNCTION @extschema@.export_columns(foreign_table regclass, billing_period date)
+  RETURNS TABLE ("position" integer, column_name text, file_column text, data_type text, change text)
+  LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'export_columns_wrapper';
+COMMENT ON FUNCTION @extschema@.export_columns(regclass, date) IS
+  'The columns of a month''s files, read from the footers, as the foreign table is to have them. change says what that takes: added, widened, or NULL for nothing.';
 
 CREATE FUNCTION @extschema@.load_month(foreign_table regclass, billing_period date, target regclass)
   RETURNS TABLE (rows bigint, files bigint, bytes numeric, unblended numeric, fingerprint text, manifest_id text)
@@ -48,6 +49,11 @@ CREATE FUNCTION @extschema@.normalization_sql(relation regclass) RETURNS text
   LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'normalization_sql_wrapper';
 COMMENT ON FUNCTION @extschema@.normalization_sql(regclass) IS
   'The query that gives a foreign table or raw table the shape of costs_daily, from the columns it has.';
+
+CREATE FUNCTION @extschema@.normalized_column_sql(relation regclass, name text) RETURNS text
+  LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'normalized_column_sql_wrapper';
+COMMENT ON FUNCTION @extschema@.normalized_column_sql(regclass, text) IS
+  'The expression over a foreign table''s or raw table''s columns behind a column of costs_daily, such as account_id or region; NULL for one that has no rule.';
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA @extschema@ FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION @extschema@.exact_numeric(double precision) TO cost_reader;

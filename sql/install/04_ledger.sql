@@ -8,6 +8,8 @@ CREATE TABLE @extschema@.sources (
   cloud_provider text NOT NULL DEFAULT 'aws',
   raw           boolean NOT NULL DEFAULT true,
   enabled       boolean NOT NULL DEFAULT true,
+  filters       jsonb,
+  months_to_keep integer CHECK (months_to_keep > 0),
   added_at      timestamptz NOT NULL DEFAULT now(),
   UNIQUE (server, prefix)
 );
@@ -16,10 +18,12 @@ COMMENT ON COLUMN @extschema@.sources.prefix IS 'The export''s root folder in th
 COMMENT ON COLUMN @extschema@.sources.foreign_table IS 'Name, in this schema, of the foreign table over the export.';
 COMMENT ON COLUMN @extschema@.sources.raw_table IS 'Name, in this schema, of the table its months are loaded into.';
 COMMENT ON COLUMN @extschema@.sources.raw IS 'Whether original rows are stored; otherwise only costs_daily is kept.';
+COMMENT ON COLUMN @extschema@.sources.filters IS 'Which line items are loaded, as accounts with their regions: {"111122223333": null, "444455556666": ["eu-west-1"]} loads all of the one account and one region of the other. "" among the regions stands for line items without one (tax, fees), "*" among the accounts for all others. NULL: everything. A change loads the months anew.';
+COMMENT ON COLUMN @extschema@.sources.months_to_keep IS 'So many calendar months, counted from the newest, are loaded and kept; cost_sync() drops older ones. NULL: all.';
 COMMENT ON COLUMN @extschema@.sources.enabled IS 'Whether cost_sync() without a source name loads it.';
 
 CREATE TYPE @extschema@.manifest_state AS ENUM
-  ('discovered', 'downloading', 'staged', 'loading', 'loaded', 'failed', 'superseded');
+  ('discovered', 'downloading', 'staged', 'loading', 'loaded', 'failed', 'superseded', 'dropped');
 COMMENT ON TYPE @extschema@.manifest_state IS 'Where a delivery of a month stands.';
 
 CREATE TABLE @extschema@.manifests (
@@ -33,6 +37,7 @@ CREATE TABLE @extschema@.manifests (
   bytes          numeric,
   rows           bigint,
   unblended      numeric,
+  filters        jsonb,
   staged_table   text,
   in_raw         boolean NOT NULL DEFAULT false,
   in_costs       boolean NOT NULL DEFAULT false,
@@ -47,6 +52,7 @@ COMMENT ON TABLE @extschema@.manifests IS 'Every delivery of every month that wa
 COMMENT ON COLUMN @extschema@.manifests.fingerprint IS 'ETag of the manifest; without a manifest, the ETags of the listed files.';
 COMMENT ON COLUMN @extschema@.manifests.manifest_id IS 'AWS''s assemblyId; NULL when the month has no manifest and the listing is used.';
 COMMENT ON COLUMN @extschema@.manifests.unblended IS 'Exact decimal sum of the unblended cost of every row, as read from the files, over all currencies.';
+COMMENT ON COLUMN @extschema@.manifests.filters IS 'The source''s filters when it was loaded; rows and unblended are of what they let through.';
 COMMENT ON COLUMN @extschema@.manifests.in_raw IS 'Whether the raw table holds this delivery.';
 COMMENT ON COLUMN @extschema@.manifests.in_costs IS 'Whether costs_daily holds this delivery.';
 COMMENT ON COLUMN @extschema@.manifests.staged_table IS 'The loaded table that waits for readers to let it be swapped in.';
@@ -63,19 +69,22 @@ CREATE TABLE @extschema@.sync_log (
   billing_period   date,
   manifest_id      text
 );
-COMMENT ON TABLE @extschema@.sync_log IS 'One row per month and run of cost_sync(): loaded, staged or failed.';
+COMMENT ON TABLE @extschema@.sync_log IS 'One row per month and run of cost_sync(): loaded, staged, failed or dropped.';
 
 CREATE TABLE @extschema@.schema_changes (
   id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   at             timestamptz NOT NULL DEFAULT clock_timestamp(),
   source_name    text NOT NULL,
   billing_period date NOT NULL,
-  change         text NOT NULL CHECK (change IN ('added', 'gone')),
+  change         text NOT NULL CHECK (change IN ('added', 'gone', 'widened')),
   column_name    text NOT NULL,
   file_column    text NOT NULL,
-  data_type      text
+  data_type      text,
+  old_type       text
 );
-COMMENT ON TABLE @extschema@.schema_changes IS 'Columns that appeared in an export, and the first month loaded with them.';
+COMMENT ON TABLE @extschema@.schema_changes IS 'How the columns of a month differ from those of the month before it, as far as both were read: added or gone; and columns whose type had to be widened to hold a month.';
+COMMENT ON COLUMN @extschema@.schema_changes.data_type IS 'Its type in the foreign table, for widened the new one.';
+COMMENT ON COLUMN @extschema@.schema_changes.old_type IS 'Its type before it was widened; otherwise NULL.';
 
 CREATE TABLE @extschema@.costs_daily (
   source_name    text NOT NULL,

@@ -2,9 +2,11 @@
 CREATE VIEW @extschema@.costs WITH (security_invoker = true) AS
 SELECT d.date, d.account_id, d.service, d.region, d.cost, d.currency,
        s.cloud_provider, s.raw_table AS source_table, d.sync_timestamp,
-       d.billing_period, d.line_item_type, d.line_items, d.source_name, d."time"
+       d.billing_period, d.line_item_type, d.line_items, d.source_name, d."time",
+       a.name AS account_name
   FROM @extschema@.costs_daily d
-  JOIN @extschema@.sources s ON s.name = d.source_name;
+  JOIN @extschema@.sources s ON s.name = d.source_name
+  LEFT JOIN @extschema@.accounts a ON a.account_id = d.account_id;
 COMMENT ON VIEW @extschema@.costs IS 'Costs per day of all sources. cost is unblended; credits and refunds are negative, tax is included. Never sum across currencies.';
 
 CREATE VIEW @extschema@.sync_state WITH (security_invoker = true) AS

@@ -1,5 +1,6 @@
 -- Adding and removing sources.
-CREATE FUNCTION @extschema@.cost_add_source(name text, server text, prefix text, raw_table text DEFAULT NULL, raw boolean DEFAULT true)
+CREATE FUNCTION @extschema@.cost_add_source(name text, server text, prefix text, raw_table text DEFAULT NULL, raw boolean DEFAULT true,
+    filters jsonb DEFAULT NULL, months_to_keep integer DEFAULT NULL)
   RETURNS text LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   root text;
@@ -38,8 +39,8 @@ BEGIN
   EXECUTE format('ALTER FOREIGN TABLE @extschema@.%I OWNER TO cost_admin', name);
   EXECUTE format('ALTER TABLE @extschema@.%I OWNER TO cost_admin', raw_name);
   EXECUTE format('GRANT SELECT ON @extschema@.%I TO cost_reader', raw_name);
-  INSERT INTO @extschema@.sources (name, server, prefix, foreign_table, raw_table, raw)
-  VALUES (name, server, root, name, raw_name, raw);
+  INSERT INTO @extschema@.sources (name, server, prefix, foreign_table, raw_table, raw, filters, months_to_keep)
+  VALUES (name, server, root, name, raw_name, raw, filters, months_to_keep);
   EXECUTE format('CREATE VIEW @extschema@.%I WITH (security_invoker = true) AS
     SELECT date, account_id, service, region, cost, currency, cloud_provider, source_table, sync_timestamp
       FROM @extschema@.costs WHERE source_name = %L', name || '_normalized', name);
@@ -50,7 +51,7 @@ BEGIN
   RETURN name;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.cost_add_source(text, text, text, text, boolean) IS
+COMMENT ON FUNCTION @extschema@.cost_add_source(text, text, text, text, boolean, jsonb, integer) IS
   'Registers an export for cost_sync(): makes the foreign table <name>, the raw table and the view <name>_normalized. Loads nothing.';
 
 CREATE FUNCTION @extschema@.cost_remove_source(name text, drop_raw boolean DEFAULT false)

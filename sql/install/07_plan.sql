@@ -23,9 +23,9 @@ DECLARE
   loaded text;
   staged text;
   complete boolean;
+  same_filters boolean;
   first_month date := @extschema@.month_argument(since);
   last_month date := @extschema@.month_argument(until);
-  seen integer;
 BEGIN
   IF source IS NOT NULL AND NOT EXISTS (SELECT FROM @extschema@.sources x WHERE x.name = source) THEN
     RAISE EXCEPTION 'there is no source "%"', source
@@ -39,37 +39,39 @@ BEGIN
             WHERE CASE WHEN source IS NULL THEN x.enabled ELSE x.name = source END ORDER BY x.name LOOP
     source_name := s.name;
     SELECT coalesce(array_agg(x.fingerprint), '{}') INTO known FROM @extschema@.manifests x
-     WHERE x.source_name = s.name AND x.state IN ('loaded', 'staged') AND NOT force;
-    seen := 0;
+     WHERE x.source_name = s.name AND x.state IN ('loaded', 'staged', 'dropped') AND NOT force;
     BEGIN
-      FOR m IN SELECT * FROM @extschema@.export_months(pg_catalog.format('@extschema@.%I', s.foreign_table)::regclass, known) LOOP
-        CONTINUE WHEN m.billing_period < first_month OR m.billing_period > last_month;
-        seen := seen + 1;
-        EXIT WHEN seen > months;
-        loaded := NULL; staged := NULL;
+      FOR m IN SELECT * FROM @extschema@.export_months(pg_catalog.format('@extschema@.%I', s.foreign_table)::regclass, known,
+                                                              first_month, last_month, months, s.months_to_keep) LOOP
         SELECT max(x.fingerprint) FILTER (WHERE x.state = 'loaded'),
-               max(x.fingerprint) FILTER (WHERE x.state = 'staged'
+               max(x.fingerprint) FILTER (WHERE x.state = 'staged' AND x.filters IS NOT DISTINCT FROM s.filters
                  AND to_regclass(format('@extschema@.%I', x.staged_table)) IS NOT NULL),
                bool_and((x.in_costs OR NOT normalized) AND (x.in_raw OR NOT coalesce(cost_plan.raw, s.raw)))
-                 FILTER (WHERE x.state = 'loaded')
-          INTO loaded, staged, complete FROM @extschema@.manifests x
+                 FILTER (WHERE x.state = 'loaded'),
+               bool_and(x.filters IS NOT DISTINCT FROM s.filters) FILTER (WHERE x.state = 'loaded'),
+               -- Not read again for a delivery that is known.
+               coalesce(m.manifest_id, max(x.manifest_id) FILTER (WHERE x.fingerprint = m.fingerprint))
+          INTO loaded, staged, complete, same_filters, manifest_id FROM @extschema@.manifests x
          WHERE x.source_name = s.name AND x.billing_period = m.billing_period;
-        billing_period := m.billing_period; fingerprint := m.fingerprint; manifest_id := m.manifest_id;
+        billing_period := m.billing_period; fingerprint := m.fingerprint;
         files := m.files; bytes := m.bytes;
-        IF m.problem IS NOT NULL THEN
+        IF NOT m.kept THEN
+          action := 'skip'; why := format('older than the %s months to keep', s.months_to_keep);
+        ELSIF m.problem IS NOT NULL THEN
           action := 'fail'; why := m.problem;
         ELSIF staged = m.fingerprint AND NOT force THEN
           action := 'swap'; why := 'loaded already, waits for readers of the raw table';
-        ELSIF loaded = m.fingerprint AND complete AND NOT force THEN
+        ELSIF loaded = m.fingerprint AND complete AND same_filters AND NOT force THEN
           action := 'skip'; why := 'unchanged since it was loaded';
         ELSIF loaded = m.fingerprint THEN
-          action := 'replace'; why := CASE WHEN force THEN 'forced' ELSE 'not yet in both raw table and costs' END;
+          action := 'replace'; why := CASE WHEN force THEN 'forced' WHEN NOT same_filters THEN 'the source''s filters changed'
+                                             ELSE 'not yet in both raw table and costs' END;
         ELSIF loaded IS NOT NULL THEN
           action := 'replace'; why := 'a new delivery';
         ELSE
           action := 'load'; why := 'not loaded yet';
         END IF;
-        IF action IN ('load', 'replace') AND m.manifest_id IS NULL THEN
+        IF action IN ('load', 'replace') AND manifest_id IS NULL THEN
           why := why || '; there is no manifest, the listed files are taken';
         END IF;
         RETURN NEXT;

@@ -1,25 +1,4 @@
 -- One month, in one transaction.
-CREATE FUNCTION @extschema@.follow_columns(source @extschema@.sources, month date) RETURNS integer
-  LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-  added record;
-  n integer := 0;
-BEGIN
-  FOR added IN SELECT * FROM @extschema@.new_columns(pg_catalog.format('@extschema@.%I', source.foreign_table)::regclass, month) LOOP
-    EXECUTE pg_catalog.format('ALTER FOREIGN TABLE @extschema@.%I ADD COLUMN %I %s %s', source.foreign_table,
-      added.column_name, added.data_type,
-      CASE WHEN added.column_name <> added.file_column
-           THEN pg_catalog.format('OPTIONS (column_name %L)', added.file_column) ELSE '' END);
-    INSERT INTO @extschema@.schema_changes (source_name, billing_period, change, column_name, file_column, data_type)
-    VALUES (source.name, month, 'added', added.column_name, added.file_column, added.data_type);
-    n := n + 1;
-  END LOOP;
-  RETURN n;
-END
-$$;
-COMMENT ON FUNCTION @extschema@.follow_columns(@extschema@.sources, date) IS
-  'Adds to a source''s foreign table the columns that a month brings, and records them in schema_changes.';
-
 CREATE FUNCTION @extschema@.month_table(source @extschema@.sources, month date, suffix text DEFAULT '') RETURNS text
   LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
   SELECT source.raw_table || pg_catalog.to_char(month, '_YYYY_MM') || suffix
@@ -52,19 +31,9 @@ DECLARE
   leaf text := @extschema@.month_table(source, month, '_new');
   ft regclass := pg_catalog.format('@extschema@.%I', source.foreign_table)::regclass;
   result record;
-  different text;
   staged @extschema@.manifests;
 BEGIN
-  SELECT string_agg(format('ALTER TABLE @extschema@.%I ALTER COLUMN %I TYPE %s', source.raw_table, f.attname,
-                           format_type(f.atttypid, f.atttypmod)), '; ') INTO different
-    FROM pg_attribute f JOIN pg_attribute r ON r.attname = f.attname AND NOT r.attisdropped
-   WHERE f.attrelid = ft AND f.attnum > 0 AND NOT f.attisdropped
-     AND r.attrelid = format('@extschema@.%I', source.raw_table)::regclass AND r.attnum > 0
-     AND (r.atttypid, r.atttypmod) <> (f.atttypid, f.atttypmod);
-  IF different IS NOT NULL THEN
-    RAISE EXCEPTION 'columns of "%" and "%" have different types', source.foreign_table, source.raw_table
-      USING ERRCODE = 'datatype_mismatch', HINT = different || '.';
-  END IF;
+  PERFORM @extschema@.check_types(source);
   PERFORM @extschema@.drop_staged_table(leaf);
   EXECUTE pg_catalog.format(
     'CREATE TABLE @extschema@.%I (LIKE @extschema@.%I, sync_timestamp timestamptz NOT NULL, '
@@ -72,20 +41,24 @@ BEGIN
     leaf, source.foreign_table, month,
     pg_catalog.to_char(month, 'FMYYYY'), pg_catalog.to_char(month, 'FMMM'));
   EXECUTE pg_catalog.format('ALTER TABLE @extschema@.%I OWNER TO cost_admin', leaf);
-  SELECT * INTO STRICT result
-    FROM @extschema@.load_month(ft, month, pg_catalog.format('@extschema@.%I', leaf)::regclass);
+  IF source.filters IS NULL THEN
+    SELECT * INTO STRICT result FROM @extschema@.load_month(ft, month, format('@extschema@.%I', leaf)::regclass);
+  ELSE
+    SELECT * INTO STRICT result
+      FROM @extschema@.load_filtered_month(ft, month, format('@extschema@.%I', leaf)::regclass, source.filters);
+  END IF;
   EXECUTE pg_catalog.format('ANALYZE @extschema@.%I', leaf);
   UPDATE @extschema@.manifests m
      SET state = 'superseded', staged_table = NULL
    WHERE m.source_name = source.name AND m.billing_period = month AND m.state = 'staged'
      AND m.fingerprint <> result.fingerprint;
   INSERT INTO @extschema@.manifests AS m
-    (source_name, billing_period, fingerprint, manifest_id, state, files, bytes, rows, unblended, staged_table, started_at)
+    (source_name, billing_period, fingerprint, manifest_id, state, files, bytes, rows, unblended, filters, staged_table, started_at)
   VALUES (source.name, month, result.fingerprint, result.manifest_id, 'staged', result.files, result.bytes,
-          result.rows, result.unblended, leaf, now())
+          result.rows, result.unblended, source.filters, leaf, now())
   ON CONFLICT (source_name, billing_period, fingerprint) DO UPDATE
     SET manifest_id = EXCLUDED.manifest_id, state = 'staged', files = EXCLUDED.files, bytes = EXCLUDED.bytes,
-        rows = EXCLUDED.rows, unblended = EXCLUDED.unblended, staged_table = EXCLUDED.staged_table, error = NULL, in_raw = false,
+        rows = EXCLUDED.rows, unblended = EXCLUDED.unblended, filters = EXCLUDED.filters, staged_table = EXCLUDED.staged_table, error = NULL, in_raw = false,
         started_at = EXCLUDED.started_at
   RETURNING * INTO staged;
   RETURN staged;
@@ -116,6 +89,7 @@ DECLARE
   patience text := coalesce(pg_catalog.current_setting('cur_fdw.swap_lock_timeout', true), '2s');
   previous text := pg_catalog.current_setting('lock_timeout');
   parent regclass := pg_catalog.format('@extschema@.%I', source.raw_table)::regclass;
+  ft regclass := pg_catalog.format('@extschema@.%I', source.foreign_table)::regclass;
   added record;
 BEGIN
   PERFORM pg_catalog.set_config('lock_timeout', patience, true);
@@ -149,6 +123,9 @@ BEGIN
       RAISE EXCEPTION 'table "%" stands where the month''s partition is to be', leaf
         USING ERRCODE = 'duplicate_table', HINT = 'It belongs to no source. Rename it.';
     END IF;
+    -- After the old partition is gone, for it would be rewritten, too.
+    PERFORM @extschema@.widen_like(parent, ft);
+    PERFORM @extschema@.widen_like(pg_catalog.format('@extschema@.%I', staged_table)::regclass, parent);
     EXECUTE pg_catalog.format('ALTER TABLE @extschema@.%I RENAME TO %I', staged_table, leaf);
     EXECUTE pg_catalog.format('ALTER TABLE %s ATTACH PARTITION @extschema@.%I FOR VALUES IN (%L)', parent, leaf, month);
   EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
@@ -198,13 +175,13 @@ BEGIN
   IF NOT force AND EXISTS (
       SELECT FROM @extschema@.manifests m
        WHERE m.source_name = source.name AND m.billing_period = month AND m.state = 'loaded'
-         AND m.fingerprint = sync_month.fingerprint
+         AND m.fingerprint = sync_month.fingerprint AND m.filters IS NOT DISTINCT FROM source.filters
          AND (m.in_costs OR NOT normalized) AND (m.in_raw OR NOT sync_month.raw)) THEN
     RETURN NULL;
   END IF;
   SELECT * INTO ledger FROM @extschema@.manifests m
    WHERE m.source_name = source.name AND m.billing_period = month AND m.state = 'staged'
-     AND m.fingerprint = sync_month.fingerprint;
+     AND m.fingerprint = sync_month.fingerprint AND m.filters IS NOT DISTINCT FROM source.filters;
   IF NOT FOUND OR force OR to_regclass(format('@extschema@.%I', ledger.staged_table)) IS NULL THEN
     ledger := @extschema@.stage_month(source, month);
     IF ledger.fingerprint <> sync_month.fingerprint THEN
@@ -215,8 +192,10 @@ BEGIN
   BEGIN
     -- First, because the swap holds off the raw table's readers until the end of the transaction.
     IF normalized THEN
+      PERFORM @extschema@.note_restatement(ledger, replaced => false);
       PERFORM @extschema@.roll_up_month(source, month,
         format('@extschema@.%I', ledger.staged_table)::regclass, ledger.unblended);
+      PERFORM @extschema@.note_restatement(ledger, replaced => true);
     END IF;
     IF NOT @extschema@.swap_month(source, month, ledger.staged_table, raw) THEN
       RAISE EXCEPTION 'readers hold the raw table' USING ERRCODE = 'CF001';

@@ -13,7 +13,7 @@ DECLARE
   failure text;
   failures text[] := '{}';
   tried integer := 0;
-  brought integer;
+  brought text;
 BEGIN
   FOR step IN SELECT p.* FROM @extschema@.cost_plan(source, months, since, until, force, raw, normalized) p
                ORDER BY p.billing_period DESC NULLS FIRST, p.source_name LOOP
@@ -39,9 +39,9 @@ BEGIN
         failure := step.why;
       ELSE
         -- A staged month was followed when it was loaded, and is swapped in without reading anything.
-        brought := CASE WHEN step.action = 'swap' THEN 0 ELSE @extschema@.follow_columns(s, step.billing_period) END;
-        IF brought > 0 THEN
-          RAISE NOTICE '% %: % new columns, see cost_analytics.schema_changes', s.name,
+        brought := CASE WHEN step.action <> 'swap' THEN @extschema@.follow_columns(s, step.billing_period) END;
+        IF brought IS NOT NULL THEN
+          RAISE NOTICE '% %: columns changed (%), see cost_analytics.schema_changes', s.name,
             pg_catalog.to_char(step.billing_period, 'YYYY-MM'), brought;
         END IF;
         PERFORM @extschema@.note_month(s.name, step.billing_period, step.fingerprint, step.manifest_id, step.files, step.bytes, NULL);
@@ -80,6 +80,19 @@ BEGIN
             step.billing_period, coalesce(done.manifest_id, step.manifest_id));
     COMMIT;
   END LOOP;
+  FOR step IN SELECT * FROM @extschema@.months_to_drop(source) LOOP
+    IF dry_run THEN
+      RAISE NOTICE '% %: would drop, older than the months to keep', step.source_name, pg_catalog.to_char(step.billing_period, 'YYYY-MM');
+      CONTINUE;
+    END IF;
+    EXIT WHEN pg_catalog.clock_timestamp() - started > max_runtime;
+    SELECT * INTO s FROM @extschema@.sources x WHERE x.name = step.source_name;
+    CONTINUE WHEN NOT FOUND;
+    RAISE NOTICE '% %: %', s.name, pg_catalog.to_char(step.billing_period, 'YYYY-MM'),
+      CASE WHEN @extschema@.drop_month(s, step.billing_period) THEN 'dropped, older than the months to keep'
+           ELSE 'to be dropped, but readers hold the raw table; the next cost_sync() tries again' END;
+    COMMIT;
+  END LOOP;
   IF pg_catalog.cardinality(failures) > 0 THEN
     RAISE EXCEPTION 'cost_sync: % of % months failed: %', pg_catalog.cardinality(failures), tried,
       pg_catalog.array_to_string(failures, '; ')
@@ -90,6 +103,3 @@ END
 $$;
 COMMENT ON PROCEDURE @extschema@.cost_sync(text, integer, text, text, boolean, boolean, boolean, boolean, interval) IS
   'Loads every new or restated month, newest first, one transaction a month. Ends with an error that names the months that failed.';
-
-REVOKE ALL ON ALL ROUTINES IN SCHEMA @extschema@ FROM PUBLIC;
-GRANT EXECUTE ON ALL ROUTINES IN SCHEMA @extschema@ TO cost_admin;

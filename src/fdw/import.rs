@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ffi::CString;
 
-use engine::{Bill, Source, discover, sql_type};
+use engine::{Bill, Source, common_type, discover, sql_type};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
@@ -150,33 +150,62 @@ pub fn create_table_sql(
     import(store, prefix.to_owned(), name.to_owned())?.command(schema, server)
 }
 
-/// Which of a month's columns a foreign table lacks: SQL name, name in the file, SQL type.
+/// A column of a month's files, and what the foreign table must do to hold it.
+pub struct MonthColumn {
+    /// Its name in the table.
+    pub name: String,
+    /// Its name in the files.
+    pub original: String,
+    /// The SQL type the table's column must have.
+    pub data_type: String,
+    /// `added` to the table, or `widened` there; `None` when the table's column holds it.
+    pub change: Option<&'static str>,
+}
+
+/// A month's columns in the files' order, as a foreign table is to have them.
 ///
 /// # Errors
 /// [`engine::Error::UnsupportedType`].
-pub fn columns_to_add(
+pub fn month_columns(
     foreign_table: pg_sys::Oid,
     export: &str,
     found: Vec<engine::Column>,
-) -> Result<Vec<(String, String, String)>, Error> {
+) -> Result<Vec<MonthColumn>, Error> {
     let open = OpenRelation::new(foreign_table);
     // SAFETY: the relation is open until the end of this function.
     let present = unsafe { columns_of(open.0, &[]) }?;
-    let is_new = |c: &engine::Column| {
-        !present
-            .iter()
-            .any(|p| p.source == Source::File(c.name.clone()))
+    let of_table = |c: &engine::Column| {
+        let source = Source::File(c.name.clone());
+        present.iter().find(|p| p.source == source)
     };
-    let added: Vec<_> = found.into_iter().filter(is_new).collect();
-    let originals: Vec<&str> = added.iter().map(|c| c.name.as_str()).collect();
+    let added = found.iter().filter(|c| of_table(c).is_none());
+    let originals: Vec<&str> = added.map(|c| c.name.as_str()).collect();
     let mut reserved: Vec<&str> = present.iter().map(|c| c.target.name.as_str()).collect();
     reserved.push("sync_timestamp");
-    let names = billing::sql_names(&originals, &reserved);
-    let typed = added
-        .iter()
-        .zip(names)
-        .map(|(column, name)| Ok((name.sql, name.original, sql_type_of(column, export)?)));
-    typed.collect()
+    let mut names = billing::sql_names(&originals, &reserved).into_iter();
+    let columns = found.iter().map(|column| {
+        let of_file = sql_type_of(column, export)?;
+        let (name, data_type, change) = match of_table(column) {
+            None => {
+                let name = names.next().map_or_else(|| column.name.clone(), |n| n.sql);
+                (name, of_file, Some("added"))
+            }
+            Some(known) => {
+                let held = known.target.kind.held();
+                let wide = common_type(&held, &column.data_type).and_then(|t| sql_type(&t));
+                let wide = wide.unwrap_or(of_file);
+                let change = (sql_type(&held).as_ref() != Some(&wide)).then_some("widened");
+                (known.target.name.clone(), wide, change)
+            }
+        };
+        Ok(MonthColumn {
+            name,
+            original: column.name.clone(),
+            data_type,
+            change,
+        })
+    });
+    columns.collect()
 }
 
 fn sql_type_of(column: &engine::Column, export: &str) -> Result<String, Error> {

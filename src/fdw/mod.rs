@@ -24,7 +24,7 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 pub use columns::{Column, columns_of, quote};
-pub use import::{columns_to_add, create_table_sql};
+pub use import::{create_table_sql, month_columns};
 pub use relation::OpenRelation;
 pub use scan::{batch_context, check_encoding};
 pub use server::{ForeignTable, open_server};

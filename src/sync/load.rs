@@ -1,8 +1,9 @@
 //! One month's rows into a table of its own.
 
-use arrow::array::{Array, Float64Array, RecordBatch};
+use arrow::array::{Array, Float64Array, RecordBatch, StringViewArray};
+use arrow::datatypes::DataType;
 use billing::ExactSum;
-use engine::{Delivery, Field, Kind, Query, Request, Scan};
+use engine::{Delivery, Field, Query, Request, Scan};
 use pgrx::datum::Date;
 use pgrx::prelude::*;
 use pgrx::{AnyNumeric, pg_sys};
@@ -81,12 +82,6 @@ fn load(
     let targets: Vec<Target> = columns.iter().map(|c| c.target.clone()).collect();
     let fields: Vec<Field> = columns.iter().map(Column::field).collect();
     let cost = columns.iter().position(|c| c.target.name == COST);
-    if cost.is_some_and(|c| columns[c].target.kind != Kind::Float8) {
-        return Err(Error::Target {
-            relation: relation_name(inserter.relation),
-            why: format!("column \"{COST}\" must be double precision, as AWS writes it"),
-        });
-    }
     let request = Request {
         query: Query::of(fields),
         values: Vec::new(),
@@ -102,7 +97,7 @@ fn load(
     };
     let mut rows = Rows::default();
     while let Some(batch) = backend::next_batch(&mut scan)? {
-        add_costs(&mut loaded.unblended, &batch, cost);
+        add_costs(&mut loaded.unblended, &batch, cost)?;
         inserter.insert(&mut rows, &batch, &targets)?;
         loaded.rows += batch.num_rows() as u64;
         progress.report(scan.traffic().bytes(), loaded.rows);
@@ -112,13 +107,32 @@ fn load(
     Ok(loaded)
 }
 
-fn add_costs(sum: &mut ExactSum, batch: &RecordBatch, cost: Option<usize>) {
-    let Some(column) = cost else { return };
-    if let Some(costs) = batch.column(column).as_any().downcast_ref::<Float64Array>() {
-        for cost in costs.iter().flatten() {
-            sum.add(cost);
+/// AWS writes costs as doubles. Where a column was widened they come in other types, and count as
+/// what they print as, too.
+fn add_costs(sum: &mut ExactSum, batch: &RecordBatch, cost: Option<usize>) -> Result<(), Error> {
+    let Some(column) = cost.map(|c| batch.column(c)) else {
+        return Ok(());
+    };
+    if let Some(costs) = column.as_any().downcast_ref::<Float64Array>() {
+        costs.iter().flatten().for_each(|cost| sum.add(cost));
+        return Ok(());
+    }
+    let shape = || Error::Shape {
+        column: COST.to_owned(),
+        found: column.data_type().to_string(),
+    };
+    let texts = arrow::compute::cast(column, &DataType::Utf8View).map_err(|_| shape())?;
+    let texts = texts.as_any().downcast_ref::<StringViewArray>();
+    for text in texts.ok_or_else(shape)?.iter().flatten() {
+        let text = text.trim();
+        if !text.is_empty() && !sum.add_decimal(text) {
+            return Err(Error::NotMoney {
+                column: COST.to_owned(),
+                found: text.to_owned(),
+            });
         }
     }
+    Ok(())
 }
 
 /// Inserts many rows at once, past the executor: the table is ours, so there is nothing the

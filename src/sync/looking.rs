@@ -170,9 +170,22 @@ struct PlannedMonth {
     files: u64,
     bytes: u64,
     problem: Option<String>,
+    kept: bool,
 }
 
-/// `export_months(regclass, known)`.
+/// Which months a plan is about.
+struct Wanted {
+    /// Fingerprints of deliveries whose manifests were read before.
+    known: Vec<String>,
+    first: Option<BillingPeriod>,
+    last: Option<BillingPeriod>,
+    /// At most so many of these, the newest.
+    months: Option<usize>,
+    /// Older ones than so many calendar months, counted from the newest, are not to be loaded.
+    keep: Option<i32>,
+}
+
+/// `export_months(regclass, known, since, until, months, keep)`.
 #[pg_extern(sql = false)]
 #[allow(
     clippy::type_complexity,
@@ -181,6 +194,10 @@ struct PlannedMonth {
 fn export_months(
     foreign_table: pg_sys::Oid,
     known: Vec<String>,
+    since: Option<Date>,
+    until: Option<Date>,
+    months: Option<i32>,
+    keep: Option<i32>,
 ) -> TableIterator<
     'static,
     (
@@ -190,10 +207,18 @@ fn export_months(
         name!(files, i64),
         name!(bytes, AnyNumeric),
         name!(problem, Option<String>),
+        name!(kept, bool),
     ),
 > {
     let bill = bill_of(foreign_table).or_raise();
-    let months = backend::run(planned_months(bill, known)).or_raise();
+    let wanted = Wanted {
+        known,
+        first: since.map(super::period),
+        last: until.map(super::period),
+        months: months.map(|n| usize::try_from(n).unwrap_or(0)),
+        keep,
+    };
+    let months = backend::run(planned_months(bill, wanted)).or_raise();
     TableIterator::new(months.into_iter().map(|m| {
         (
             sql_date(m.period),
@@ -202,13 +227,21 @@ fn export_months(
             m.files as i64,
             AnyNumeric::from(m.bytes),
             m.problem,
+            m.kept,
         )
     }))
 }
 
-async fn planned_months(bill: Bill, known: Vec<String>) -> engine::Result<Vec<PlannedMonth>> {
+async fn planned_months(bill: Bill, wanted: Wanted) -> engine::Result<Vec<PlannedMonth>> {
     let mut planned = Vec::new();
-    for (period, month) in bill.export().months.iter().rev() {
+    let newest = bill.export().months.keys().next_back().copied();
+    let in_range = |period: BillingPeriod| {
+        wanted.first.is_none_or(|first| period >= first)
+            && wanted.last.is_none_or(|last| period <= last)
+    };
+    let months = bill.export().months.iter().rev();
+    let months = months.filter(|(period, _)| in_range(**period));
+    for (period, month) in months.take(wanted.months.unwrap_or(usize::MAX)) {
         let fingerprint = bill.fingerprint(*period)?;
         let mut plan = PlannedMonth {
             period: *period,
@@ -216,9 +249,13 @@ async fn planned_months(bill: Bill, known: Vec<String>) -> engine::Result<Vec<Pl
             files: month.data.len() as u64,
             bytes: month.data.iter().map(|o| o.size).sum(),
             problem: None,
+            kept: match (newest, wanted.keep) {
+                (Some(newest), Some(keep)) => age(newest) - age(*period) < keep,
+                _ => true,
+            },
             fingerprint,
         };
-        if !known.contains(&plan.fingerprint) {
+        if plan.kept && !wanted.known.contains(&plan.fingerprint) {
             match bill.delivery(*period).await {
                 Ok(delivery) => {
                     plan.files = delivery.files.len() as u64;
@@ -234,17 +271,28 @@ async fn planned_months(bill: Bill, known: Vec<String>) -> engine::Result<Vec<Pl
     Ok(planned)
 }
 
-/// `new_columns(regclass, date)`.
+/// Calendar months since the year 0.
+fn age(period: BillingPeriod) -> i32 {
+    period.year() * 12 + period.month() as i32
+}
+
+/// `export_columns(regclass, date)`.
 #[pg_extern(sql = false)]
-fn new_columns(
+#[allow(
+    clippy::type_complexity,
+    reason = "pgrx reads the columns from the type"
+)]
+fn export_columns(
     foreign_table: pg_sys::Oid,
     billing_period: Date,
 ) -> TableIterator<
     'static,
     (
+        name!(position, i32),
         name!(column_name, String),
         name!(file_column, String),
         name!(data_type, String),
+        name!(change, Option<&'static str>),
     ),
 > {
     let bill = bill_of(foreign_table).or_raise();
@@ -254,8 +302,12 @@ fn new_columns(
         let delivery = bill.delivery(period).await?;
         bill.columns(&delivery).await
     });
-    let added = fdw::columns_to_add(foreign_table, &root, found.or_raise()).or_raise();
-    TableIterator::new(added)
+    let columns = fdw::month_columns(foreign_table, &root, found.or_raise()).or_raise();
+    TableIterator::new(
+        (1..)
+            .zip(columns)
+            .map(|(position, c)| (position, c.name, c.original, c.data_type, c.change)),
+    )
 }
 
 fn find(store: &Store, prefix: &str) -> Result<Bill, Error> {

@@ -8,11 +8,20 @@ use crate::fdw::{OpenRelation, columns_of, quote};
 
 #[pg_extern(sql = false)]
 fn normalization_sql(relation: pg_sys::Oid) -> String {
+    billing::normalization_sql(&column_names(relation), &qualified_name(relation))
+}
+
+/// `normalized_column_sql(regclass, name)`: NULL for a name without a rule.
+#[pg_extern(sql = false)]
+fn normalized_column_sql(relation: pg_sys::Oid, name: &str) -> Option<String> {
+    billing::normalized_column_sql(&column_names(relation), name)
+}
+
+fn column_names(relation: pg_sys::Oid) -> Vec<String> {
     let open = OpenRelation::new(relation);
     // SAFETY: the relation is open until the end of this function.
     let columns = unsafe { columns_of(open.0, &["sync_timestamp"]) }.or_raise();
-    let names: Vec<String> = columns.into_iter().map(|c| c.target.name).collect();
-    billing::normalization_sql(&names, &qualified_name(relation))
+    columns.into_iter().map(|c| c.target.name).collect()
 }
 
 fn qualified_name(relation: pg_sys::Oid) -> String {

@@ -30,6 +30,6 @@ pub use error::Error;
 pub use layout::{Discovery, Export, Format, Month, choose, discover, listing_folder};
 pub use manifest::{Content, Manifest, ManifestColumn};
 pub use money::ExactSum;
-pub use normalize::normalization_sql;
+pub use normalize::{normalization_sql, normalized_column_sql};
 pub use object::Object;
 pub use period::BillingPeriod;

@@ -41,6 +41,21 @@ impl ExactSum {
         }
     }
 
+    /// Adds a decimal as SQL and Arrow spell it, such as `-12.5` or `1.25E-7`. False, and nothing is
+    /// added, for a text that is no decimal.
+    pub fn add_decimal(&mut self, text: &str) -> bool {
+        let Some(decimal) = Decimal::parse(text) else {
+            return false;
+        };
+        let chunks = decimal.digits.rchunks(CHUNK).zip(0_i32..);
+        for (chunk, place) in chunks {
+            let units = chunk.iter().fold(0, |n, d| n * 10 + i128::from(d - b'0'));
+            let units = if decimal.negative { -units } else { units };
+            self.add_units(decimal.exponent + place * CHUNK as i32, units);
+        }
+        true
+    }
+
     /// Adds all that another sum holds, as if its values had been added here.
     pub fn merge(&mut self, other: &Self) {
         for (exponent, units) in other.parts() {
@@ -107,6 +122,37 @@ impl ExactSum {
                 (true, carried(&places).unwrap_or_default(), lowest)
             }
         }
+    }
+}
+
+/// Digits that surely fit a counter.
+const CHUNK: usize = 30;
+
+/// The parts of a decimal's spelling.
+struct Decimal {
+    negative: bool,
+    digits: Vec<u8>,
+    exponent: i32,
+}
+
+impl Decimal {
+    fn parse(text: &str) -> Option<Self> {
+        let (number, exponent) = match text.split_once(['e', 'E']) {
+            Some((number, exponent)) => (number, exponent.parse::<i32>().ok()?),
+            None => (text, 0),
+        };
+        let negative = number.starts_with('-');
+        let number = number.strip_prefix(['-', '+']).unwrap_or(number);
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+        let digits = [whole.as_bytes(), fraction.as_bytes()].concat();
+        // What numeric_in accepts; and an exponent beyond it must not cost memory here.
+        let plausible = exponent.unsigned_abs() <= 1_000 && fraction.len() <= 16_383;
+        let is_decimal = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+        (plausible && is_decimal).then(|| Self {
+            negative,
+            digits,
+            exponent: exponent - fraction.len() as i32,
+        })
     }
 }
 
@@ -278,6 +324,23 @@ mod tests {
         ] {
             assert_eq!(sum(values).to_string(), expected, "{values:?}");
         }
+    }
+
+    #[test]
+    fn decimals_are_added_as_they_are_written() {
+        let mut sum = ExactSum::default();
+        let long = format!("0.{}7", "0".repeat(40));
+        for text in ["12", "-0.5", "+1.25E-7", "1e3", ".5", "7.", &long] {
+            assert!(sum.add_decimal(text), "{text}");
+        }
+        let expected = format!("1019.000000125{}7", "0".repeat(31));
+        assert_eq!(sum.to_string(), expected);
+        for text in [
+            "", "-", ".", "e5", "1e", "1,5", "0x1", "NaN", "1e99999", "1 2",
+        ] {
+            assert!(!sum.add_decimal(text), "{text}");
+        }
+        assert_eq!(sum.to_string(), expected);
     }
 
     #[test]

@@ -18,20 +18,29 @@ const RULES: &[Rule] = &[
         candidates: &[
             (
                 "line_item_usage_account_id",
-                "nullif(line_item_usage_account_id, '')",
+                "nullif(line_item_usage_account_id::text, '')",
             ),
-            ("bill_payer_account_id", "nullif(bill_payer_account_id, '')"),
+            (
+                "bill_payer_account_id",
+                "nullif(bill_payer_account_id::text, '')",
+            ),
         ],
         otherwise: "'unknown'",
     },
     Rule {
         name: "service",
         candidates: &[
-            ("product_product_name", "nullif(product_product_name, '')"),
-            ("product_servicename", "nullif(product_servicename, '')"),
+            (
+                "product_product_name",
+                "nullif(product_product_name::text, '')",
+            ),
+            (
+                "product_servicename",
+                "nullif(product_servicename::text, '')",
+            ),
             (
                 "line_item_product_code",
-                "nullif(line_item_product_code, '')",
+                "nullif(line_item_product_code::text, '')",
             ),
         ],
         otherwise: "'Unknown'",
@@ -39,12 +48,15 @@ const RULES: &[Rule] = &[
     Rule {
         name: "region",
         candidates: &[
-            ("product_region", "nullif(product_region, '')"),
-            ("product_region_code", "nullif(product_region_code, '')"),
+            ("product_region", "nullif(product_region::text, '')"),
+            (
+                "product_region_code",
+                "nullif(product_region_code::text, '')",
+            ),
             // us-west-2a is in us-west-2; us-west-2-lax-1a is a local zone of its own.
             (
                 "line_item_availability_zone",
-                "nullif(regexp_replace(line_item_availability_zone, '(?<=[0-9])[a-z]$', ''), '')",
+                "nullif(regexp_replace(line_item_availability_zone::text, '(?<=[0-9])[a-z]$', ''), '')",
             ),
         ],
         otherwise: "NULL",
@@ -53,7 +65,7 @@ const RULES: &[Rule] = &[
         name: "line_item_type",
         candidates: &[(
             "line_item_line_item_type",
-            "nullif(line_item_line_item_type, '')",
+            "nullif(line_item_line_item_type::text, '')",
         )],
         otherwise: "'Other'",
     },
@@ -62,9 +74,9 @@ const RULES: &[Rule] = &[
         candidates: &[
             (
                 "line_item_currency_code",
-                "nullif(line_item_currency_code, '')",
+                "nullif(line_item_currency_code::text, '')",
             ),
-            ("pricing_currency", "nullif(pricing_currency, '')"),
+            ("pricing_currency", "nullif(pricing_currency::text, '')"),
         ],
         otherwise: "'USD'",
     },
@@ -96,6 +108,14 @@ pub fn normalization_sql<S: AsRef<str>>(columns: &[S], relation: &str) -> String
     )
 }
 
+/// The expression behind one column of [`normalization_sql`], such as `account_id` or `region`;
+/// `None` for a name that has no rule.
+pub fn normalized_column_sql<S: AsRef<str>>(columns: &[S], name: &str) -> Option<String> {
+    let has = |name: &str| columns.iter().any(|c| c.as_ref() == name);
+    let rule = RULES.iter().find(|rule| rule.name == name)?;
+    Some(rule.sql(&has))
+}
+
 impl Rule {
     fn sql(&self, has: &impl Fn(&str) -> bool) -> String {
         let there = self
@@ -121,7 +141,11 @@ mod tests {
     #[test]
     fn a_column_the_report_lacks_is_not_named() {
         let sql = normalization_sql(&["line_item_product_code"], "bills.cur");
-        assert!(sql.contains("coalesce(nullif(line_item_product_code, ''), 'Unknown') AS service"));
+        assert!(
+            sql.contains(
+                "coalesce(nullif(line_item_product_code::text, ''), 'Unknown') AS service"
+            )
+        );
         assert!(!sql.contains("product_product_name"), "{sql}");
         assert!(sql.contains("NULL::text AS region"), "{sql}");
     }
@@ -134,8 +158,8 @@ mod tests {
             "line_item_product_code",
         ];
         let sql = normalization_sql(&columns, "bills.cur");
-        let service = "coalesce(nullif(product_product_name, ''), nullif(product_servicename, ''), \
-                       nullif(line_item_product_code, ''), 'Unknown') AS service";
+        let service = "coalesce(nullif(product_product_name::text, ''), nullif(product_servicename::text, ''), \
+                       nullif(line_item_product_code::text, ''), 'Unknown') AS service";
         assert!(sql.contains(service), "{sql}");
     }
 }

@@ -3,13 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use arrow::datatypes::DataType;
 use billing::{BillingPeriod, Discovery, Export, Format, Manifest, Object};
 use futures::{StreamExt, TryStreamExt};
 use store::{Store, Traffic};
 
 use crate::error::caught;
 use crate::footer::{self, Column};
-use crate::types::type_name;
+use crate::types::sql_type;
+use crate::widen::common_type;
 use crate::{Error, Result};
 
 /// A manifest with a thousand files and two hundred columns has about 200 KB.
@@ -155,11 +157,11 @@ impl Bill {
             .await
     }
 
-    /// The columns of a month: those of its first file, then what later files add.
+    /// The columns of a month: those of its first file, then what later files add. Where files
+    /// disagree about a type, the narrowest that holds the values of all.
     ///
     /// # Errors
-    /// [`Error::TypeMismatch`] when two files of the month disagree about a type, and the errors
-    /// of reading footers.
+    /// Those of reading footers.
     pub async fn columns(&self, delivery: &Delivery) -> Result<Vec<Column>> {
         let reads = delivery.files.iter().cloned().map(|file| {
             let store = self.store.clone();
@@ -167,7 +169,7 @@ impl Bill {
                 let traffic = Arc::new(Traffic::default());
                 let footer = caught(footer::read(&store, &file, traffic.clone())).await;
                 let footer = footer.map_err(|e| e.of_file(&store, &file.key, &traffic))?;
-                Ok::<_, Error>((file, footer))
+                Ok::<_, Error>(footer)
             }
         });
         let reads: Vec<_> = reads.collect();
@@ -177,30 +179,16 @@ impl Bill {
             .await?;
         let mut columns: Vec<Column> = Vec::new();
         let mut positions: HashMap<String, usize> = HashMap::new();
-        for (file, footer) in footers {
-            for column in footer.columns {
-                match positions.get(&column.name) {
-                    None => {
-                        positions.insert(column.name.clone(), columns.len());
-                        columns.push(column);
-                    }
-                    Some(&position) => self.check_same_type(&file, &column, &columns[position])?,
+        for column in footers.into_iter().flat_map(|footer| footer.columns) {
+            match positions.get(&column.name) {
+                None => {
+                    positions.insert(column.name.clone(), columns.len());
+                    columns.push(column);
                 }
+                Some(&position) => widen(&mut columns[position].data_type, column.data_type),
             }
         }
         Ok(columns)
-    }
-
-    fn check_same_type(&self, file: &Object, column: &Column, first: &Column) -> Result<()> {
-        if column.data_type == first.data_type {
-            return Ok(());
-        }
-        Err(Error::TypeMismatch {
-            column: column.name.clone(),
-            file: self.store.object_name(&file.key),
-            found: type_name(&column.data_type),
-            wanted: type_name(&first.data_type),
-        })
     }
 
     fn month(&self, period: BillingPeriod) -> Result<&billing::Month> {
@@ -225,6 +213,15 @@ impl Bill {
                 manifest: self.store.object_name(manifest),
                 file: self.store.object_name(key),
             })
+    }
+}
+
+/// A type without a counterpart in Postgres stays, so that the error names it.
+fn widen(known: &mut DataType, found: DataType) {
+    match common_type(known, &found) {
+        Some(common) => *known = common,
+        None if sql_type(known).is_some() => *known = found,
+        None => {}
     }
 }
 

@@ -48,6 +48,15 @@ impl Kind {
         }
     }
 
+    /// The Arrow type whose values a column of this kind holds. Not always what a batch has: numeric
+    /// arrives as text.
+    pub fn held(self) -> DataType {
+        match self {
+            Self::Numeric => crate::NUMERIC,
+            _ => self.arrow(),
+        }
+    }
+
     /// Whether this is one of the three integer types.
     pub fn is_integer(self) -> bool {
         matches!(self, Self::Int2 | Self::Int4 | Self::Int8)

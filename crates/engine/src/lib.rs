@@ -26,6 +26,7 @@ mod statistics;
 mod table;
 mod translate;
 mod types;
+mod widen;
 
 pub use bill::{Bill, Delivery, discover};
 pub use compute::Raised;
@@ -38,3 +39,4 @@ pub use query::{Aggregate, Field, Function, Key, Order, OrderBy, Query, Shape, S
 pub use runtime::{Engine, TICK};
 pub use scan::{Request, Scan};
 pub use types::sql_type;
+pub use widen::{NUMERIC, common_type};

@@ -40,7 +40,7 @@ pub(crate) fn is_widening(file: &DataType, wanted: &DataType) -> bool {
     match (file, wanted) {
         (T::Dictionary(_, value), _) => is_widening(value, wanted),
         (T::Timestamp(TimeUnit::Nanosecond, _), _) => false,
-        (T::Timestamp(..), T::Timestamp(..)) => true,
+        (T::Timestamp(..), T::Timestamp(..)) | (T::Date32, T::Timestamp(..)) => true,
         (_, T::Utf8View) => sql_type(file).is_some(),
         (_, T::Int16) => matches!(file, T::Int8 | T::UInt8 | T::Int16),
         (_, T::Int32) => is_widening(file, &T::Int16) || matches!(file, T::UInt16 | T::Int32),

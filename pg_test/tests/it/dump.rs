@@ -36,6 +36,13 @@ fn dumped_and_restored_a_sync_goes_on(env: &Env) -> Result<()> {
     let mut old = synced_later(env, from, &bills[..2])?;
     sync(&mut old)?;
     upload(env, from, &bills[2])?;
+    upload(env, from, &press().month(2025, 9, 1))?;
+    bills[0] = press().month(2025, 9, 1);
+    sync(&mut old)?;
+    old.batch_execute(
+        "INSERT INTO cost_analytics.accounts (account_id, name) VALUES ('1', 'One'); \
+         UPDATE cost_analytics.sources SET filters = '{\"*\": null}', months_to_keep = 12",
+    )?;
     sync(&mut old)?;
     let dump = env.cluster.dump(from, &[])?;
     drop(env.database(to)?);
@@ -52,6 +59,10 @@ fn dumped_and_restored_a_sync_goes_on(env: &Env) -> Result<()> {
         "costs_daily",
         "costs",
         "press_normalized",
+        "accounts",
+        "month_columns",
+        "restated_costs",
+        "restatements",
         "raw_press",
     ] {
         let query = format!(

@@ -12,7 +12,7 @@ pub const TESTS: &[Test] = tests![
     partitions_of_a_renamed_raw_table_are_not_dropped,
     a_staged_table_that_vanished_is_loaded_again,
     a_removed_source_leaves_no_staged_table,
-    a_widened_column_is_refused_before_the_load,
+    types_altered_by_hand_meet_or_are_refused,
     a_function_on_the_callers_path_is_not_called,
 ];
 
@@ -141,11 +141,15 @@ fn stage_november(
     Ok(client)
 }
 
-fn a_widened_column_is_refused_before_the_load(env: &Env) -> Result<()> {
+fn types_altered_by_hand_meet_or_are_refused(env: &Env) -> Result<()> {
     let mut client = synced_later(env, "keeping-widened", &press().all()[..1])?;
-    client.batch_execute(
-        "ALTER FOREIGN TABLE cost_analytics.press ALTER COLUMN line_item_usage_amount TYPE text",
-    )?;
+    let alter = |table: &str, data_type: &str| {
+        format!("ALTER {table} ALTER COLUMN line_item_usage_amount TYPE {data_type}")
+    };
+    client.batch_execute(&alter(
+        "TABLE cost_analytics.raw_press",
+        "timestamp USING NULL",
+    ))?;
     client
         .batch_execute("CALL cost_analytics.cost_sync()")
         .unwrap_err();
@@ -154,9 +158,7 @@ fn a_widened_column_is_refused_before_the_load(env: &Env) -> Result<()> {
         "SELECT error_message FROM cost_analytics.sync_log",
     )?;
     assert!(why.contains("have different types"), "{why}");
-    client.batch_execute(
-        "ALTER TABLE cost_analytics.raw_press ALTER COLUMN line_item_usage_amount TYPE text",
-    )?;
+    client.batch_execute(&alter("TABLE cost_analytics.raw_press", "text"))?;
     sync(&mut client)?;
     assert_bills(&mut client, &press().all()[..1])
 }

@@ -11,17 +11,23 @@ mod cancel;
 mod credentials;
 mod cron;
 mod damage;
+mod drift;
 mod dump;
 mod env;
 mod errors;
+mod filters;
 mod fixture;
 mod front_door;
 mod harness;
+mod health;
 mod keeping;
 mod memory;
 mod pushdown;
 mod real;
+mod rechecks;
 mod rescans;
+mod restatements;
+mod retention;
 mod ship;
 mod sync;
 
@@ -38,6 +44,12 @@ const MODULES: &[&[Test]] = &[
     answers::TESTS,
     sync::TESTS,
     keeping::TESTS,
+    restatements::TESTS,
+    drift::TESTS,
+    filters::TESTS,
+    retention::TESTS,
+    health::TESTS,
+    rechecks::TESTS,
     dump::TESTS,
     cron::TESTS,
     front_door::TESTS,

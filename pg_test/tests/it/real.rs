@@ -259,6 +259,16 @@ fn synced_months_add_up_to_the_bill(env: &Env) -> Result<()> {
         );
     }
 
+    let changes = client.query(
+        "SELECT concat_ws(' ', billing_period, change, file_column) FROM cost_analytics.schema_changes ORDER BY 1",
+        &[],
+    )?;
+    let changes: Vec<String> = changes.iter().map(|row| row.get(0)).collect();
+    assert_eq!(
+        changes,
+        NEW_IN_NOVEMBER.map(|name| format!("2018-11-01 added {name}"))
+    );
+
     let mark = env.gateway.mark()?;
     fixture::sync(&mut client)?;
     let requests = env.gateway.requests_since(mark)?;

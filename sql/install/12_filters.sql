@@ -1,0 +1,82 @@
+-- Sources that load only some accounts, or some accounts' regions.
+CREATE FUNCTION @extschema@.check_filters(filters jsonb) RETURNS boolean
+  LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF filters IS NULL THEN
+    RETURN true;
+  END IF;
+  IF jsonb_typeof(filters) <> 'object' OR filters = '{}'
+     OR EXISTS (SELECT FROM jsonb_each(filters) f
+                 WHERE jsonb_typeof(f.value) NOT IN ('null', 'array') OR f.value = '[]')
+     OR EXISTS (SELECT FROM jsonb_each(filters) f, LATERAL jsonb_array_elements(CASE jsonb_typeof(f.value) WHEN 'array' THEN f.value ELSE '[]' END) r
+                 WHERE jsonb_typeof(r) <> 'string') THEN
+    RAISE EXCEPTION 'filters % are not usable', filters
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Write accounts with their regions, null for all: {"111122223333": null, "444455556666": ["eu-west-1", ""]}. "" stands for line items without a region, "*" for all other accounts.';
+  END IF;
+  RETURN true;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.check_filters(jsonb) IS 'True, or an error that says how filters are written.';
+ALTER TABLE @extschema@.sources ADD CONSTRAINT sources_filters_check CHECK (@extschema@.check_filters(filters));
+
+CREATE FUNCTION @extschema@.filter_sql(filters jsonb, relation regclass) RETURNS text
+  LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  account text := @extschema@.normalized_column_sql(relation, 'account_id');
+  region text := @extschema@.normalized_column_sql(relation, 'region');
+  named text := (SELECT string_agg(quote_literal(k), ', ' ORDER BY k) FROM jsonb_object_keys(filters) k WHERE k <> '*');
+  exact text;
+BEGIN
+  IF filters IS NULL THEN
+    RETURN 'true';
+  END IF;
+  SELECT string_agg(
+           CASE WHEN f.key <> '*' THEN format('%s = %L', account, f.key)
+                WHEN named IS NULL THEN 'true'
+                ELSE format('%s NOT IN (%s)', account, named) END
+           || CASE jsonb_typeof(f.value) WHEN 'array' THEN
+                format(' AND coalesce(%s, '''') IN (%s)', region,
+                  (SELECT string_agg(quote_literal(r), ', ') FROM jsonb_array_elements_text(f.value) r))
+              ELSE '' END, ' OR ' ORDER BY f.key)
+    INTO exact FROM jsonb_each(filters) f;
+  -- A plain column's condition is pushed down; what normalizing falls back from stays in.
+  IF NOT filters ? '*' AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = relation
+                                      AND a.attname = 'line_item_usage_account_id' AND a.atttypid = 'text'::regtype) THEN
+    RETURN format('(line_item_usage_account_id IN (%s, '''') OR line_item_usage_account_id IS NULL) AND (%s)', named, exact);
+  END IF;
+  RETURN format('(%s)', exact);
+END
+$$;
+COMMENT ON FUNCTION @extschema@.filter_sql(jsonb, regclass) IS
+  'A source''s filters as a condition over its foreign table, by the account and region that costs shows; true without filters.';
+
+CREATE FUNCTION @extschema@.load_filtered_month(foreign_table regclass, billing_period date, target regclass, filters jsonb)
+  RETURNS TABLE (rows bigint, files bigint, bytes numeric, unblended numeric, fingerprint text, manifest_id text)
+  LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  chosen text := format('FROM %s WHERE billing_period = %L AND %s', foreign_table, billing_period,
+                        @extschema@.filter_sql(filters, foreign_table));
+  has_cost boolean := EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = foreign_table
+                                 AND a.attname = 'line_item_unblended_cost' AND NOT a.attisdropped);
+  columns text := (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a
+                    WHERE a.attrelid = foreign_table AND a.attnum > 0 AND NOT a.attisdropped);
+  counted bigint;
+BEGIN
+  SELECT m.files, m.bytes, m.fingerprint, m.manifest_id INTO files, bytes, fingerprint, manifest_id
+    FROM @extschema@.export_months(foreign_table, '{}', billing_period, billing_period) m;
+  EXECUTE format('INSERT INTO %s (%s, sync_timestamp) SELECT %s, now() %s', target, columns, columns, chosen);
+  GET DIAGNOSTICS rows = ROW_COUNT;
+  EXECUTE format('SELECT count(*), coalesce(sum(%s), 0) %s',
+    CASE WHEN has_cost THEN '@extschema@.exact_numeric(line_item_unblended_cost)' ELSE '0::numeric' END, chosen)
+    INTO counted, unblended;
+  IF counted <> rows OR fingerprint IS DISTINCT FROM (
+      SELECT m.fingerprint FROM @extschema@.export_months(foreign_table, ARRAY[load_filtered_month.fingerprint], billing_period, billing_period) m) THEN
+    RAISE EXCEPTION 'a new delivery of %, % arrived while it was read', foreign_table, to_char(billing_period, 'YYYY-MM')
+      USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'The next cost_sync() loads it.';
+  END IF;
+  RETURN NEXT;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.load_filtered_month(regclass, date, regclass, jsonb) IS
+  'As load_month(), but only the rows that filters choose. They are read twice, once for the table and once for the totals that costs_daily must come to.';
