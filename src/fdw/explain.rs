@@ -101,6 +101,7 @@ unsafe fn pushed(
         }
     };
     let query = &private.query;
+    show(c"Month Filter", private.months.clone(), " AND ");
     show(
         c"Pushed Filter",
         query.filters.iter().map(spell).collect(),

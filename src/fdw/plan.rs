@@ -11,7 +11,7 @@ use super::private::{Output, OutputValue, Private};
 use super::relation::OpenRelation;
 use super::translate::Translation;
 use super::upper::Upper;
-use super::{any_node, attributes_in, elements, prune};
+use super::{any_node, attributes_in, elements, prune, string};
 use crate::error::OrRaise;
 use crate::gucs;
 
@@ -287,9 +287,34 @@ pub fn private_of(planned: &Planned, shape: Shape, outputs: Vec<Output>) -> Priv
             .columns()
             .map(|c| c.target.name.clone())
             .collect(),
+        months: planned
+            .months
+            .iter()
+            .map(|m| spelled(planned, *m))
+            .collect(),
         outputs,
         limit: planned.upper.limit().to_vec(),
         needs_utc: translation.needs_utc,
+    }
+}
+
+/// A condition of the base relation as SQL spells it.
+fn spelled(planned: &Planned, condition: *mut pg_sys::Node) -> String {
+    // SAFETY: the condition is copied, and its columns then belong to the first and only relation
+    // of the context.
+    unsafe {
+        let condition = pg_sys::copyObjectImpl(condition.cast()).cast::<pg_sys::Node>();
+        any_node(condition, |node| {
+            if (*node).type_ == pg_sys::NodeTag::T_Var {
+                let var = node.cast::<pg_sys::Var>();
+                (*var).varno = 1;
+                (*var).varnosyn = 1;
+            }
+            false
+        });
+        let name = pg_sys::get_rel_name(planned.relation);
+        let context = pg_sys::deparse_context_for(name, planned.relation);
+        string(pg_sys::deparse_expression(condition, context, false, false))
     }
 }
 

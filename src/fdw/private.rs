@@ -19,6 +19,8 @@ pub struct Private {
     pub query: Query,
     /// The names of the query's columns in the table, for messages.
     pub names: Vec<String>,
+    /// The conditions that choose the months, as Postgres spells them.
+    pub months: Vec<String>,
     /// For each attribute of the scan's rows that is not NULL always, where it comes from.
     pub outputs: Vec<Output>,
     /// The most rows, as the sum of these parameters; all if empty.

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use bytes::Bytes;
 use datafusion::common::Result;
@@ -21,7 +21,7 @@ use store::{Pinned, Store};
 use crate::pages::CheckedPages;
 use crate::statistics::trusted;
 
-/// What the footers of all open backends may hold: a few hundred files of 178 columns.
+/// What footers may hold: a few hundred files of 178 columns.
 const FOOTER_BYTES: usize = 32 * 1024 * 1024;
 
 /// One version of one file, as seen through one client: what another role may read is not shared.
@@ -34,15 +34,35 @@ struct Version {
     modified: i64,
 }
 
-/// Footers that were read, the oldest forgotten first.
+/// Footers that were read from stores that are open, the oldest forgotten first.
 #[derive(Debug, Default)]
 pub(crate) struct Footers(Mutex<Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {
     footers: HashMap<Version, Arc<ParquetMetaData>>,
-    oldest: VecDeque<Version>,
+    /// With the stores they were read from.
+    oldest: VecDeque<(Version, Weak<u64>)>,
     bytes: usize,
+}
+
+impl Kept {
+    fn forget(&mut self, version: &Version) {
+        let dropped = self.footers.remove(version);
+        self.bytes -= dropped.map_or(0, |footer| footer.memory_size());
+    }
+
+    /// Nobody finds the footers of a store that is closed.
+    fn forget_closed(&mut self) {
+        let all = std::mem::take(&mut self.oldest);
+        let (open, closed) = all
+            .into_iter()
+            .partition(|(_, store)| store.strong_count() > 0);
+        self.oldest = open;
+        for (version, _) in VecDeque::from(closed) {
+            self.forget(&version);
+        }
+    }
 }
 
 impl Footers {
@@ -50,20 +70,19 @@ impl Footers {
         self.kept().footers.get(version).cloned()
     }
 
-    fn keep(&self, version: Version, footer: Arc<ParquetMetaData>) {
+    fn keep(&self, version: Version, store: &Weak<u64>, footer: Arc<ParquetMetaData>) {
         let mut kept = self.kept();
+        kept.forget_closed();
         kept.bytes += footer.memory_size();
-        if let Some(before) = kept.footers.insert(version.clone(), footer) {
-            kept.bytes -= before.memory_size();
-        } else {
-            kept.oldest.push_back(version);
+        match kept.footers.insert(version.clone(), footer) {
+            Some(before) => kept.bytes -= before.memory_size(),
+            None => kept.oldest.push_back((version, store.clone())),
         }
         while kept.bytes > FOOTER_BYTES {
-            let Some(oldest) = kept.oldest.pop_front() else {
+            let Some((oldest, _)) = kept.oldest.pop_front() else {
                 return;
             };
-            let dropped = kept.footers.remove(&oldest);
-            kept.bytes -= dropped.map_or(0, |footer| footer.memory_size());
+            kept.forget(&oldest);
         }
     }
 
@@ -74,7 +93,8 @@ impl Footers {
 
 /// Opens the pinned files of one store.
 pub(crate) struct Readers {
-    store: u64,
+    store: Weak<u64>,
+    store_id: u64,
     inner: CheckedPages<DefaultParquetFileReaderFactory>,
     footers: Arc<Footers>,
 }
@@ -82,7 +102,8 @@ pub(crate) struct Readers {
 impl Readers {
     pub(crate) fn new(store: &Store, pinned: Pinned, footers: Arc<Footers>) -> Self {
         Self {
-            store: store.id(),
+            store: Arc::downgrade(store.id()),
+            store_id: **store.id(),
             inner: CheckedPages(DefaultParquetFileReaderFactory::new(Arc::new(pinned))),
             footers,
         }
@@ -105,7 +126,7 @@ impl ParquetFileReaderFactory for Readers {
     ) -> Result<Box<dyn AsyncFileReader + Send>> {
         let meta = &file.object_meta;
         let version = Version {
-            store: self.store,
+            store: self.store_id,
             path: meta.location.to_string(),
             etag: meta.e_tag.clone(),
             size: meta.size,
@@ -115,6 +136,7 @@ impl ParquetFileReaderFactory for Readers {
             .inner
             .create_reader(partition, file, footer_bytes, metrics)?;
         Ok(Box::new(Reader {
+            store: self.store.clone(),
             version,
             inner,
             footers: self.footers.clone(),
@@ -123,6 +145,7 @@ impl ParquetFileReaderFactory for Readers {
 }
 
 struct Reader {
+    store: Weak<u64>,
     version: Version,
     inner: Box<dyn AsyncFileReader + Send>,
     footers: Arc<Footers>,
@@ -150,7 +173,8 @@ impl AsyncFileReader for Reader {
             }
             let footer = self.inner.get_metadata(options).await?;
             let footer = Arc::new(trusted(Arc::unwrap_or_clone(footer))?);
-            self.footers.keep(self.version.clone(), footer.clone());
+            self.footers
+                .keep(self.version.clone(), &self.store, footer.clone());
             Ok(footer)
         }
         .boxed()

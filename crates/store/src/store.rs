@@ -19,7 +19,7 @@ use crate::{Credentials, Error, Location, Network, Pinned, Result, Source, Traff
 /// A bucket (or directory) that can be listed and read. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {
-    id: u64,
+    id: Arc<u64>,
     inner: Arc<dyn ObjectStore>,
     location: Location,
 }
@@ -51,16 +51,17 @@ impl Store {
             }
         };
         Ok(Self {
-            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            id: Arc::new(NEXT_ID.fetch_add(1, Ordering::Relaxed)),
             inner,
             location,
         })
     }
 
     /// A number that no other opened store of this process has, clones excepted: what was read with
-    /// one role's credentials can be kept apart from what another may read.
-    pub fn id(&self) -> u64 {
-        self.id
+    /// one role's credentials can be kept apart from what another may read, and for as long as the
+    /// store is open.
+    pub fn id(&self) -> &Arc<u64> {
+        &self.id
     }
 
     /// The bucket as messages name it: `s3://bucket`.

@@ -376,7 +376,7 @@ fn file_deleted_or_overwritten_during_a_query(env: &Env) -> Result<()> {
             bench.client.batch_execute(&format!(
                 "BEGIN; SET LOCAL enable_material = off; SET LOCAL cursor_tuple_fraction = 1; \
                  DECLARE c CURSOR FOR SELECT g, n FROM generate_series(1, 2) g, \
-                   LATERAL (SELECT count(*) + g AS n FROM ({inner}) x) l; FETCH 1 FROM c"
+                   LATERAL (SELECT count(x) + g AS n FROM ({inner}) x) l; FETCH 1 FROM c"
             ))?;
             match deleted {
                 true => env.gateway.delete(&bench.name, &file().key)?,
