@@ -223,9 +223,9 @@ impl Bench {
         let timeout = if by_timeout { TIMEOUT } else { Duration::ZERO };
         let timeout = format!("SET statement_timeout = {}", timeout.as_millis());
         if matches!(moment.held, Held::Footer) {
-            // Other limits make another client, which has read no footer yet.
+            // A server that changed has another client, which has read no footer yet.
             self.stops += 1;
-            let anew = format!("SET cur_fdw.connect_timeout = {}", 5_000 + self.stops);
+            let anew = format!("ALTER SERVER bills VERSION '{}'", self.stops);
             self.client.batch_execute(&anew)?;
         }
         self.client.batch_execute(moment.before)?;
