@@ -305,10 +305,18 @@ fn spelled(planned: &Planned, condition: *mut pg_sys::Node) -> String {
     unsafe {
         let condition = pg_sys::copyObjectImpl(condition.cast()).cast::<pg_sys::Node>();
         any_node(condition, |node| {
-            if (*node).type_ == pg_sys::NodeTag::T_Var {
-                let var = node.cast::<pg_sys::Var>();
-                (*var).varno = 1;
-                (*var).varnosyn = 1;
+            match (*node).type_ {
+                pg_sys::NodeTag::T_Var => {
+                    let var = node.cast::<pg_sys::Var>();
+                    (*var).varno = 1;
+                    (*var).varnosyn = 1;
+                }
+                // Postgres would look for the node that sets it, in a plan that is not there yet.
+                pg_sys::NodeTag::T_Param => {
+                    let param = node.cast::<pg_sys::Param>();
+                    (*param).paramkind = pg_sys::ParamKind::PARAM_EXTERN;
+                }
+                _ => (),
             }
             false
         });

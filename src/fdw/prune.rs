@@ -122,6 +122,10 @@ pub unsafe fn looks_at_path_only(
         !attributes.is_empty()
             && attributes.iter().all(from_path)
             && !pg_sys::contain_volatile_functions(condition)
+            // Postgres takes these out of the conditions it keeps only.
+            && !any_node(condition, |node| {
+                (*node).type_ == pg_sys::NodeTag::T_PlaceHolderVar
+            })
             && !pg_sys::contain_subplans(condition)
     }
 }

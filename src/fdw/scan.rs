@@ -240,7 +240,8 @@ fn bound(params: &[usize], values: &[Value]) -> Option<usize> {
         Some(Value::Null) if params[0] != *param => Some(0),
         _ => None,
     });
-    rows.sum()
+    let rows: Option<usize> = rows.sum();
+    rows.filter(|rows| i64::try_from(*rows).is_ok())
 }
 
 /// The state of a scan.

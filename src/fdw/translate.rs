@@ -27,6 +27,8 @@ pub struct Translation {
     params: Vec<(*mut pg_sys::Node, Kind)>,
     /// Whether a `timestamp` is compared with a `timestamptz`, which is exact in UTC only.
     pub needs_utc: bool,
+    /// Whether the expression at hand is evaluated for some rows only, if at all.
+    conditional: bool,
     /// The value that a simple CASE compares, while its branches are translated.
     case_value: Option<Expr>,
 }
@@ -41,6 +43,7 @@ impl Translation {
             used: Vec::new(),
             params: Vec::new(),
             needs_utc: false,
+            conditional: false,
             case_value: None,
         }
     }
@@ -101,7 +104,10 @@ impl Translation {
     pub unsafe fn param(&mut self, node: *mut pg_sys::Node) -> Option<usize> {
         // SAFETY: the caller's promise.
         unsafe {
-            if !self.is_constant_in_scan(node) {
+            // Parameters are evaluated before the first row: what might fail must not be evaluated
+            // where Postgres might not.
+            let is_safe = matches!((*node).type_, NodeTag::T_Const | NodeTag::T_Param);
+            if !self.is_constant_in_scan(node) || (self.conditional && !is_safe) {
                 return None;
             }
             let type_oid = pg_sys::exprType(node);
@@ -429,15 +435,19 @@ impl Translation {
     unsafe fn coalesce(&mut self, coalesce: *mut pg_sys::CoalesceExpr) -> Option<Expr> {
         // SAFETY: the caller passes a CoalesceExpr.
         unsafe {
+            let outer = std::mem::replace(&mut self.conditional, true);
             let parts = elements::<pg_sys::Node>((*coalesce).args).map(|part| self.value(part));
-            Some(Expr::Coalesce(parts.collect::<Option<_>>()?))
+            let parts = parts.collect::<Option<_>>()?;
+            self.conditional = outer;
+            Some(Expr::Coalesce(parts))
         }
     }
 
     unsafe fn case(&mut self, case: *mut pg_sys::CaseExpr) -> Option<Expr> {
         // SAFETY: the caller passes a CaseExpr, whose branches are CaseWhen nodes.
         unsafe {
-            let outer = self.case_value.take();
+            let outer = (self.case_value.take(), self.conditional);
+            self.conditional = true;
             if !(*case).arg.is_null() {
                 self.case_value = Some(self.translate((*case).arg.cast())?);
             }
@@ -450,7 +460,7 @@ impl Translation {
                 true => None,
                 false => Some(Box::new(self.value((*case).defresult.cast())?)),
             };
-            self.case_value = outer;
+            (self.case_value, self.conditional) = outer;
             Some(Expr::Case {
                 branches,
                 otherwise,
@@ -567,7 +577,7 @@ unsafe fn pair(list: *mut pg_sys::List) -> Option<[*mut pg_sys::Node; 2]> {
 }
 
 /// The name of an operator of Postgres itself.
-fn own_operator(operator: pg_sys::Oid) -> Option<String> {
+pub fn own_operator(operator: pg_sys::Oid) -> Option<String> {
     // SAFETY: get_opname returns NULL or a C string for any OID.
     let name = unsafe { string(pg_sys::get_opname(operator)) };
     (operator.to_u32() < FIRST_USER_OBJECT).then_some(name)

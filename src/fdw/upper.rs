@@ -9,8 +9,8 @@ use super::plan::{
     Planned, STARTUP_COST, engine_cost, node_list, owned_by_planner, planned, private_of,
 };
 use super::private::{Output, OutputValue, Private};
-use super::translate::{Translation, is_bytewise, is_c};
-use super::{Visit, elements, string, walk};
+use super::translate::{Translation, is_bytewise, is_c, own_operator};
+use super::{Visit, elements, walk};
 use crate::datum::kind_of;
 use crate::gucs;
 
@@ -266,8 +266,7 @@ unsafe fn order_by(
     // SAFETY: the caller passes a clause of the query and its expression.
     unsafe {
         let kind = kind_of(pg_sys::exprType(node), -1)?;
-        let operator = string(pg_sys::get_opname((*clause).sortop));
-        let descending = match operator.as_str() {
+        let descending = match own_operator((*clause).sortop)?.as_str() {
             "<" => false,
             ">" => true,
             _ => return None,

@@ -127,7 +127,10 @@ unsafe fn scalar(datum: Datum, kind: Kind) -> Value {
             }),
             Kind::Timestamp | Kind::Timestamptz => Value::Timestamp(match datum.value() as i64 {
                 extreme @ (i64::MIN | i64::MAX) => extreme,
-                microseconds => microseconds.saturating_add(EPOCH_MICROSECONDS),
+                // Later than a file can say, but not infinity.
+                microseconds => microseconds
+                    .saturating_add(EPOCH_MICROSECONDS)
+                    .min(i64::MAX - 1),
             }),
         }
     }

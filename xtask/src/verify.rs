@@ -46,8 +46,9 @@ pub fn verify() -> Result<()> {
     })?;
     steps.step("licences", licences::check)?;
     steps.step("unit and property tests", || {
-        run(cargo::workspace("test", major, pg_config)
-            .args(["--lib", "--bins", "--test", "scan", "--test", "fuzz"]))
+        run(cargo::workspace("test", major, pg_config).args([
+            "--lib", "--bins", "--test", "scan", "--test", "query", "--test", "fuzz",
+        ]))
     })?;
     for (major, pg_config) in &tested.postgres {
         steps.step(&format!("install on Postgres {major}"), || {

@@ -128,7 +128,7 @@ impl Error {
             }
             Self::Raised(_) => "Leave the value out with a condition.".to_owned(),
             Self::Unexplained { .. } | Self::Execution(_) => {
-                "Try again; if it stays, SET cur_fdw.enable_pushdown = off and report the query.".to_owned()
+                "Try again; if it stays, SET cur_fdw.enable_pushdown = off, DISCARD PLANS, and report the query.".to_owned()
             }
             Self::UnsupportedType { .. } => {
                 "Leave the column out by declaring the foreign table by hand.".to_owned()

@@ -141,6 +141,8 @@ impl Engine {
 
 fn configuration() -> SessionConfig {
     let mut config = SessionConfig::new();
+    // It allocates for the whole LIMIT at once, however large, past the memory pool.
+    config.options_mut().optimizer.enable_topk_aggregation = false;
     let parquet = &mut config.options_mut().execution.parquet;
     // Columns of rows that a filter removes are not decoded.
     parquet.pushdown_filters = true;

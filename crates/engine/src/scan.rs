@@ -123,7 +123,11 @@ impl Reader {
     }
 
     async fn send_all(&self, request: &Request) -> Result<()> {
-        let plan = self.plan(request).await?;
+        let plan = self.plan(request).await.map_err(|failed| {
+            // Nothing was read yet.
+            let known = failed.without_file();
+            known.unwrap_or_else(|| failed.of_no_file(&self.store))
+        })?;
         let context = self.session.context();
         let mut stream = execute_stream(plan.clone(), context)?;
         // Only a plan that runs has counters.

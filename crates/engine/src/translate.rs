@@ -124,6 +124,8 @@ impl Translator<'_> {
                 cast(Kernel::FromOrderKey.call(column), kind.arrow())
             }
             Function::SumBig(_) => cast(column, Kind::Numeric.arrow()),
+            // A part of a timestamp is computed as bigint, whatever it was cast to.
+            Function::Min(_, kind) | Function::Max(_, kind) => cast(column, kind.arrow()),
             _ => column,
         }
     }

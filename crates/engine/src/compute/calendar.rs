@@ -135,7 +135,8 @@ pub(crate) fn to_comparable(days: i32) -> i64 {
     }
 }
 
-/// The instant at which a date begins, or `None` if no timestamp can hold it.
+/// The instant at which a date begins, or `None` if microseconds since 1970 cannot say it, from the
+/// year 294247 on.
 pub(crate) fn begins(days: i32) -> Option<i64> {
     i64::from(days).checked_mul(DAY)
 }

@@ -8,6 +8,7 @@ pub(crate) mod sums;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, StringViewArray};
+use arrow::compute::CastOptions;
 use arrow::datatypes::{
     DataType, Date32Type, Float64Type, Int64Type, Schema, TimeUnit, TimestampMicrosecondType,
 };
@@ -29,7 +30,7 @@ pub enum Raised {
     /// A date that no `timestamp` can hold (SQLSTATE 22008; Postgres, utils/adt/date.c).
     #[error("date out of range for timestamp")]
     DateOutOfRange,
-    /// A timestamp before 4713 BC (SQLSTATE 22008; Postgres, utils/adt/timestamp.c).
+    /// A timestamp before 4713 BC, or too late for microseconds (SQLSTATE 22008; Postgres, utils/adt/timestamp.c).
     #[error("timestamp out of range")]
     TimestampOutOfRange,
     /// A pattern that ends with a backslash (SQLSTATE 22025; Postgres, utils/adt/like_match.c).
@@ -188,7 +189,15 @@ impl Kernel {
             Self::StartsWith(prefix) => {
                 Arc::new(of_texts(texts()?, |t| Ok(t.starts_with(prefix.as_str())))?)
             }
-            Self::Convert(to) => arrow::compute::cast(array, to)?,
+            Self::Convert(to) => {
+                let strict = CastOptions {
+                    safe: false,
+                    ..CastOptions::default()
+                };
+                // Only times can overflow: their unit becomes finer.
+                arrow::compute::cast_with_options(array, to, &strict)
+                    .map_err(|_| Raised::TimestampOutOfRange)?
+            }
         })
     }
 

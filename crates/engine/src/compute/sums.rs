@@ -129,6 +129,11 @@ impl Sum {
 
     #[inline]
     fn accumulate(&mut self, value: f64) {
+        if self.count == 1 {
+            // Not added to 0, which would make 0 of -0.
+            self.sum = value;
+            return;
+        }
         let sum = self.sum + value;
         self.rounding += if self.sum.abs() >= value.abs() {
             (self.sum - sum) + value
@@ -147,7 +152,7 @@ impl Sum {
     }
 
     fn result(&self, mean: bool) -> Option<f64> {
-        let total = if self.sum.is_finite() {
+        let total = if self.sum.is_finite() && self.rounding != 0.0 {
             self.sum + self.rounding
         } else {
             self.sum
