@@ -30,6 +30,7 @@ mod restatements;
 mod retention;
 mod ship;
 mod sync;
+mod sync_faults;
 
 use env::{Env, Test};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -43,6 +44,7 @@ const MODULES: &[&[Test]] = &[
     real::TESTS,
     answers::TESTS,
     sync::TESTS,
+    sync_faults::TESTS,
     keeping::TESTS,
     restatements::TESTS,
     drift::TESTS,
