@@ -29,6 +29,7 @@ mod rescans;
 mod restatements;
 mod retention;
 mod ship;
+mod swap;
 mod sync;
 mod sync_faults;
 
@@ -45,6 +46,7 @@ const MODULES: &[&[Test]] = &[
     answers::TESTS,
     sync::TESTS,
     sync_faults::TESTS,
+    swap::TESTS,
     keeping::TESTS,
     restatements::TESTS,
     drift::TESTS,
