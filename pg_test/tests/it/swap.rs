@@ -6,7 +6,7 @@ use crate::fixture::{self, period, press, sync, synced_later, upload};
 use crate::sync::{assert_bills, text};
 use pg_test::Result;
 use pg_test::bills::{MonthBill, Report};
-use postgres::{Client, IsolationLevel, SimpleQueryMessage};
+use postgres::{Client, IsolationLevel, SimpleQueryMessage, Statement};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -32,6 +32,15 @@ const READ: &str = "SELECT concat_ws(' ', count(*), trim_scale(sum(line_item_unb
 fn said_of(bill: &MonthBill) -> String {
     let total = format!("{} {}", bill.totals.rows, bill.totals.unblended);
     format!("{total} {total}")
+}
+
+/// Ends a thread that looks at it, also when a check fails.
+struct SetOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
 }
 
 /// Reads until told to stop, by both protocols in turn, and never waits for long. Returns the
@@ -71,6 +80,7 @@ fn readers_see_one_delivery_and_wait_no_longer_than_the_swap(env: &Env) -> Resul
     let looping = env.cluster.client(name)?;
     let (answers, slowest) = std::thread::scope(|scope| -> Result<_> {
         let reader = scope.spawn(|| read_on(looping, &stop));
+        let ends = SetOnDrop(&stop);
         let swapped = (1..=rounds).try_for_each(|round| {
             restate_beside_a_snapshot(
                 env,
@@ -79,7 +89,7 @@ fn readers_see_one_delivery_and_wait_no_longer_than_the_swap(env: &Env) -> Resul
                 [&bills[(round - 1) % 2], &bills[round % 2]],
             )
         });
-        stop.store(true, Ordering::SeqCst);
+        drop(ends);
         let read = reader.join().expect("the reader does not panic");
         swapped.and(read)
     })?;
@@ -250,13 +260,68 @@ impl Times {
     }
 }
 
+/// A session that asks for a month of the costs, again and again.
+struct Reader {
+    client: Client,
+    query: Statement,
+    queries: usize,
+}
+
+impl Reader {
+    fn new(mut client: Client, bill: &MonthBill, queries: usize) -> Result<Self> {
+        let query = client.prepare(&format!(
+            "SELECT date, service, sum(cost) FROM cost_analytics.costs \
+              WHERE billing_period = '{}' GROUP BY 1, 2",
+            period(bill)
+        ))?;
+        Ok(Reader {
+            client,
+            query,
+            queries,
+        })
+    }
+
+    fn times(&mut self) -> Result<Times> {
+        let mut times = Vec::with_capacity(self.queries);
+        for _ in 0..self.queries {
+            let began = Instant::now();
+            let rows = self.client.query(&self.query, &[])?;
+            times.push(began.elapsed());
+            assert!(!rows.is_empty());
+            // So that the queries spread over a load.
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(Times(times))
+    }
+}
+
+/// The reader's times while months are loaded, and how many were.
+fn times_during_loads(reader: &mut Reader, mut loader: Client) -> Result<(Times, usize)> {
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let loads = scope.spawn(|| -> Result<usize> {
+            let mut loads = 0;
+            while !over.load(Ordering::SeqCst) {
+                loader.batch_execute("CALL cost_analytics.cost_sync(force => true)")?;
+                loads += 1;
+            }
+            Ok(loads)
+        });
+        let ends = SetOnDrop(&over);
+        let times = reader.times();
+        drop(ends);
+        let loads = loads.join().expect("the loader does not panic")?;
+        Ok((times?, loads))
+    })
+}
+
 /// A measurement: how much slower a reader of the costs is while a month is loaded.
 fn a_load_is_not_in_a_readers_way(env: &Env) -> Result<()> {
     let name = "swap-beside";
-    let (rows, queries) = if soaking() {
-        (200_000, 200)
+    let (runs, rows, queries) = if soaking() {
+        (3, 200_000, 200)
     } else {
-        (5_000, 20)
+        (1, 5_000, 20)
     };
     let report = Report {
         rows_per_month: rows,
@@ -266,58 +331,26 @@ fn a_load_is_not_in_a_readers_way(env: &Env) -> Result<()> {
     let bill = report.month(2025, 11, 0);
     let mut client = synced_later(env, name, std::slice::from_ref(&bill))?;
     sync(&mut client)?;
-    client.batch_execute("VACUUM ANALYZE cost_analytics.costs_daily")?;
-    let mut reader = env.cluster.client(name)?;
-    let month = period(&bill);
-    let query = reader.prepare(&format!(
-        "SELECT date, service, sum(cost) FROM cost_analytics.costs WHERE billing_period = '{month}' GROUP BY 1, 2"
-    ))?;
-    let mut read = || -> Result<Duration> {
-        let began = Instant::now();
-        assert!(!reader.query(&query, &[])?.is_empty());
-        // As of a reader, and not of a benchmark.
-        let took = began.elapsed();
-        std::thread::sleep(Duration::from_millis(10));
-        Ok(took)
-    };
-    let all = |read: &mut dyn FnMut() -> Result<Duration>| -> Result<Times> {
-        (0..queries)
-            .map(|_| read())
-            .collect::<Result<_>>()
-            .map(Times)
-    };
-    let before = all(&mut read)?;
-    let stop = &AtomicBool::new(false);
-    let (during, loads) = std::thread::scope(|scope| -> Result<_> {
-        let mut loader = env.cluster.client(name)?;
-        let loader = scope.spawn(move || -> Result<usize> {
-            let mut loads = 0;
-            while !stop.load(Ordering::SeqCst) {
-                loader.batch_execute("CALL cost_analytics.cost_sync(force => true)")?;
-                loads += 1;
-            }
-            Ok(loads)
-        });
-        let during = all(&mut read);
-        stop.store(true, Ordering::SeqCst);
-        let loads = loader.join().expect("the loader does not panic")?;
-        Ok((during?, loads))
-    })?;
-    let after = all(&mut read)?;
-    assert!(loads > 0, "nothing was loaded meanwhile");
-    if soaking() {
-        println!(
-            "{queries} queries of costs, before, during {loads} loads of {rows} rows, after:\n  {}\n  {}\n  {}",
-            before.shown(),
-            during.shown(),
-            after.shown()
-        );
-        let ratio = |of: &Times| of.quantile(50) / before.quantile(50);
-        println!(
-            "  during / before: {:.2}; after / before, which is noise: {:.2}",
-            ratio(&during),
-            ratio(&after)
-        );
+    let mut reader = Reader::new(env.cluster.client(name)?, &bill, queries)?;
+    for _ in 0..runs {
+        client.batch_execute("VACUUM ANALYZE cost_analytics.costs_daily")?;
+        let before = reader.times()?;
+        let (during, loads) = times_during_loads(&mut reader, env.cluster.client(name)?)?;
+        let after = reader.times()?;
+        assert!(loads > 0, "nothing was loaded meanwhile");
+        if soaking() {
+            let ratio = |of: &Times| of.quantile(50) / before.quantile(50);
+            println!(
+                "{queries} queries of costs; loads of {rows} rows meanwhile: {loads}\n  \
+                   before {}\n  during {}\n  after  {}\n  \
+                   during / before {:.2}; after / before, which is noise, {:.2}",
+                before.shown(),
+                during.shown(),
+                after.shown(),
+                ratio(&during),
+                ratio(&after)
+            );
+        }
     }
     Ok(())
 }
