@@ -31,6 +31,9 @@ Tasks of cur_fdw. Every task first installs what the machine lacks.
   cargo soak-cancel        1,000 cancels at every moment of a query: verify has a sample
   cargo soak-memory        10,000,000 rows streamed, 5,000,000 groups: peak memory of the backend
   cargo soak-rescans       10,000 rescans, 10,000 executions of a prepared statement: flat memory
+  cargo soak-sync [STRIKES [SEED]]
+                           50 strikes with each of 12 faults at random moments of a sync; readers
+                           beside 50 swaps and beside a load; 3 sources x 36 months without news
   cargo fuzz-files [FILES] [SEED]
                            damaged files through the reader, 20,000 if not told otherwise
 
@@ -77,6 +80,7 @@ fn task(args: &[&str]) -> Result<()> {
         ["bench-query", rest @ ..] => demo::bench_query(rest),
         ["soak-pushdown", rest @ ..] => soak::pushdown(rest),
         ["soak", module @ ("cancel" | "memory" | "rescans")] => soak::soak(module),
+        ["soak-sync", rest @ ..] => soak::sync(rest),
         ["fuzz-files", rest @ ..] => soak::fuzz_files(rest),
         _ => Err(Failure::new(format!(
             "no such task: {} (see `cargo xtask help`)",

@@ -27,6 +27,19 @@ pub fn pushdown(arguments: &[&str]) -> Result<()> {
     )
 }
 
+/// Times that `cargo soak-sync` strikes with each fault unless told otherwise.
+const STRIKES: u64 = 50;
+
+/// `cargo soak-sync [STRIKES [SEED]]`
+pub fn sync(arguments: &[&str]) -> Result<()> {
+    let (rounds, seed) = count_and_seed(arguments, STRIKES)?;
+    soak_with("swap", &[])?;
+    soak_with(
+        "sync_faults",
+        &[("CUR_FDW_ROUNDS", rounds), ("CUR_FDW_SEED", seed)],
+    )
+}
+
 /// Reads damaged files.
 pub fn fuzz_files(arguments: &[&str]) -> Result<()> {
     let (files, seed) = count_and_seed(arguments, FILES)?;

@@ -29,7 +29,9 @@ mod rescans;
 mod restatements;
 mod retention;
 mod ship;
+mod swap;
 mod sync;
+mod sync_faults;
 
 use env::{Env, Test};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -43,6 +45,8 @@ const MODULES: &[&[Test]] = &[
     real::TESTS,
     answers::TESTS,
     sync::TESTS,
+    sync_faults::TESTS,
+    swap::TESTS,
     keeping::TESTS,
     restatements::TESTS,
     drift::TESTS,
