@@ -21,6 +21,7 @@ mod front_door;
 mod harness;
 mod health;
 mod keeping;
+mod manners;
 mod memory;
 mod pushdown;
 mod real;
@@ -56,6 +57,7 @@ const MODULES: &[&[Test]] = &[
     ship::TESTS,
     pushdown::TESTS,
     damage::TESTS,
+    manners::TESTS,
     rescans::TESTS,
     memory::TESTS,
     cancel::TESTS,

@@ -1,0 +1,135 @@
+//! What a table of any other kind does, a foreign table does too: each answer is that of a heap copy.
+
+use crate::env::{Env, Test, tests};
+use crate::fixture::{self, PRESS, press};
+use pg_test::Result;
+use postgres::{Client, SimpleQueryMessage};
+
+pub const TESTS: &[Test] = tests![
+    analyze_counts_all_rows_and_knows_the_common_values,
+    analyze_samples_all_rows_alike,
+];
+
+/// Three months in the foreign table `t`, and the same rows in the table `h`.
+fn database(env: &Env, name: &str) -> Result<Client> {
+    fixture::empty_bucket(env, name)?;
+    for bill in press().all() {
+        fixture::upload(env, name, &bill)?;
+    }
+    let mut client = env.database_with_extension(name)?;
+    fixture::connect(&mut client, env, name)?;
+    client.batch_execute(&format!(
+        "SET TimeZone = 'UTC';
+         IMPORT FOREIGN SCHEMA \"{PRESS}\" FROM SERVER bills INTO public;
+         ALTER FOREIGN TABLE cup_cost_usage_report RENAME TO t;
+         CREATE TABLE h AS SELECT * FROM t"
+    ))?;
+    Ok(client)
+}
+
+/// The rows of a query, as text.
+fn rows(client: &mut Client, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
+    let messages = client
+        .simple_query(sql)
+        .map_err(|error| format!("{sql}: {}", described(&error)))?;
+    let rows = messages.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some(row),
+        _ => None,
+    });
+    let cells = rows.map(|row| {
+        (0..row.len())
+            .map(|i| row.get(i).map(str::to_owned))
+            .collect()
+    });
+    Ok(cells.collect())
+}
+
+fn described(error: &postgres::Error) -> String {
+    match error.as_db_error() {
+        Some(error) => format!("{} {}", error.code().code(), error.message()),
+        None => format!("the connection broke: {error}"),
+    }
+}
+
+/// One value.
+fn value(client: &mut Client, sql: &str) -> Result<String> {
+    let rows = rows(client, sql)?;
+    let [row] = &rows[..] else {
+        return Err(format!("{sql}: {rows:?}").into());
+    };
+    Ok(row[0].clone().unwrap_or_default())
+}
+
+/// The number of rows that the planner expects of a query.
+fn expected_rows(client: &mut Client, sql: &str) -> Result<f64> {
+    let json = value(client, &format!("EXPLAIN (FORMAT JSON) {sql}"))?;
+    let (_, rest) = json.split_once("\"Plan Rows\": ").ok_or("no estimate")?;
+    Ok(rest.split(',').next().unwrap_or_default().trim().parse()?)
+}
+
+fn analyze_counts_all_rows_and_knows_the_common_values(env: &Env) -> Result<()> {
+    let mut client = database(env, "manners-analyze")?;
+    let join = "SELECT * FROM t a JOIN t b USING (identity_line_item_id)";
+    let before = expected_rows(&mut client, join)?;
+    client.batch_execute(
+        "ANALYZE t; ANALYZE h;
+         CREATE TABLE parent (LIKE t) PARTITION BY LIST (billing_period);
+         ALTER TABLE parent ATTACH PARTITION t DEFAULT",
+    )?;
+    let counted = "SELECT reltuples::bigint, relpages > 0 FROM pg_class WHERE oid = 't'::regclass";
+    let count = value(&mut client, "SELECT count(*) FROM h")?;
+    assert_eq!(
+        rows(&mut client, counted)?,
+        [[Some(count.clone()), Some("t".to_owned())]]
+    );
+    let after = expected_rows(&mut client, join)?;
+    assert!(after < before / 10.0, "{before} rows before, {after} after");
+    // Every row is in either sample, so that the statistics are the same.
+    let statistics = |table: &str| {
+        format!(
+            "SELECT attname, n_distinct, most_common_vals, most_common_freqs, null_frac
+               FROM pg_stats WHERE tablename = '{table}' AND attname IN
+                 ('line_item_product_code', 'line_item_usage_account_id', 'line_item_unblended_cost')
+              ORDER BY 1"
+        )
+    };
+    let of_heap = rows(&mut client, &statistics("h"))?;
+    assert_eq!(of_heap.len(), 3);
+    let first = |rows: &[Vec<Option<String>>]| -> Vec<_> {
+        let row = |r: &Vec<Option<String>>| (r[0].clone(), r[1].clone(), r[4].clone());
+        rows.iter().map(row).collect()
+    };
+    let of_foreign = rows(&mut client, &statistics("t"))?;
+    assert_eq!(first(&of_foreign), first(&of_heap));
+    assert!(of_foreign[2][2].is_some(), "{of_foreign:?}");
+    client.batch_execute("VACUUM (ANALYZE) t")?;
+    client.batch_execute("ANALYZE parent")?;
+    let inherited = "SELECT n_distinct FROM pg_stats WHERE tablename = 'parent' AND attname = 'line_item_product_code'";
+    let of_table = "SELECT n_distinct FROM pg_stats WHERE tablename = 'h' AND attname = 'line_item_product_code'";
+    assert_eq!(
+        value(&mut client, inherited)?,
+        value(&mut client, of_table)?
+    );
+    Ok(())
+}
+
+/// One file of 20,000 rows and a sample of 300: had the first rows or the last a better chance, the
+/// middle of the sample would show it.
+fn analyze_samples_all_rows_alike(env: &Env) -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    fixture::write_numbers(directory.path(), 20_000)?;
+    let mut client = env.database_with_extension("manners-sample")?;
+    fixture::connect_directory(&mut client, directory.path())?;
+    client.batch_execute(
+        "CREATE FOREIGN TABLE n (gone int, x bigint, name text) SERVER bills OPTIONS (prefix 'numbers/Report');
+         ALTER FOREIGN TABLE n DROP COLUMN gone;
+         SET default_statistics_target = 4; ANALYZE n",
+    )?;
+    let bounds = "SELECT array_length(b, 1)::text, (b[3] BETWEEN 8000 AND 12000)::text, (b[1] < 1000)::text, (b[5] > 19000)::text
+                    FROM (SELECT histogram_bounds::text::bigint[] b FROM pg_stats WHERE tablename = 'n' AND attname = 'x') _";
+    let expected = ["5", "true", "true", "true"].map(|v| Some(v.to_owned()));
+    assert_eq!(rows(&mut client, bounds)?, [expected]);
+    let counted = "SELECT reltuples::bigint FROM pg_class WHERE oid = 'n'::regclass";
+    assert_eq!(value(&mut client, counted)?, "20000");
+    Ok(())
+}
