@@ -4,6 +4,7 @@ mod aggregates;
 mod analyze;
 mod clients;
 mod columns;
+mod estimate;
 mod explain;
 mod import;
 mod mapping;

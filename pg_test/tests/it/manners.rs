@@ -8,6 +8,7 @@ use postgres::{Client, SimpleQueryMessage};
 pub const TESTS: &[Test] = tests![
     analyze_counts_all_rows_and_knows_the_common_values,
     analyze_samples_all_rows_alike,
+    a_whole_scan_tells_the_planner_the_size_and_a_part_does_not,
 ];
 
 /// Three months in the foreign table `t`, and the same rows in the table `h`.
@@ -131,5 +132,38 @@ fn analyze_samples_all_rows_alike(env: &Env) -> Result<()> {
     assert_eq!(rows(&mut client, bounds)?, [expected]);
     let counted = "SELECT reltuples::bigint FROM pg_class WHERE oid = 'n'::regclass";
     assert_eq!(value(&mut client, counted)?, "20000");
+    Ok(())
+}
+
+fn a_whole_scan_tells_the_planner_the_size_and_a_part_does_not(env: &Env) -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    fixture::write_numbers(directory.path(), 5_000)?;
+    let mut client = env.database_with_extension("manners-size")?;
+    fixture::connect_directory(&mut client, directory.path())?;
+    client.batch_execute(
+        "CREATE FOREIGN TABLE n (x bigint, name text, month text) SERVER bills OPTIONS (prefix 'numbers/Report')",
+    )?;
+    let all = "SELECT * FROM n";
+    for part in [
+        "SELECT * FROM n LIMIT 10",
+        "SELECT x FROM n WHERE x < 100",
+        "SELECT x FROM n WHERE month = '8'",
+        "BEGIN; DECLARE c CURSOR FOR SELECT * FROM n; FETCH 100 FROM c; ROLLBACK",
+    ] {
+        rows(&mut client, part)?;
+        assert_eq!(
+            expected_rows(&mut client, all)?,
+            1_000_000.0,
+            "after {part}"
+        );
+    }
+    for _ in 0..2 {
+        assert_eq!(rows(&mut client, all)?.len(), 5_000);
+        assert_eq!(expected_rows(&mut client, all)?, 5_000.0);
+    }
+    // A loop reads it again and again; the size is not added up.
+    let again = "SELECT count(s) FROM generate_series(1, 3) g, LATERAL (SELECT x + g AS s FROM n OFFSET 0) _";
+    assert_eq!(value(&mut client, again)?, "15000");
+    assert_eq!(expected_rows(&mut client, all)?, 5_000.0);
     Ok(())
 }
