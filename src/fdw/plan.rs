@@ -101,8 +101,12 @@ unsafe fn classify(
         };
         for info in elements::<pg_sys::RestrictInfo>((*rel).baserestrictinfo) {
             let clause = (*info).clause.cast::<pg_sys::Node>();
-            // Such a condition decides about the whole scan; Postgres asks it once.
-            if (*info).pseudoconstant {
+            // Such a condition decides about the whole scan; Postgres asks it once. Behind a security
+            // barrier, one whose errors could tell of rows must see none that the barrier hides, and
+            // the engine does not keep the order of conditions.
+            let may_leak =
+                (*info).security_level > (*rel).baserestrict_min_security && !(*info).leakproof;
+            if (*info).pseudoconstant || may_leak {
                 planned.local.push(info);
                 continue;
             }
