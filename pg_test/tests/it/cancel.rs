@@ -90,8 +90,6 @@ const MOMENTS: &[Moment] = &[
         "SELECT * FROM t ORDER BY line_item_unblended_cost",
     ),
     plain("EXPLAIN", Held::Manifest, "EXPLAIN SELECT * FROM t"),
-    plain("ANALYZE counts", Held::Footer, "ANALYZE t"),
-    plain("ANALYZE samples", Held::Pages, "ANALYZE t"),
     plain(
         "discovery",
         Held::First,
