@@ -15,7 +15,7 @@ pub enum Error {
     UnknownOption {
         /// The option's name.
         option: String,
-        /// `server`, `user mapping`, `foreign table`, `column` or `foreign-data wrapper`.
+        /// `server`, `user mapping`, `foreign table`, `column`, `import` or `foreign-data wrapper`.
         object: &'static str,
         /// What to write instead.
         hint: String,
@@ -201,6 +201,9 @@ impl Error {
         match self {
             Self::Engine(error) => error.hint(),
             Self::UnknownOption { hint, .. } => hint.clone(),
+            Self::BadOption {
+                option: "columns", ..
+            } => "Write OPTIONS (columns 'newest') or OPTIONS (columns 'all').".to_owned(),
             Self::BadOption { option, .. } => {
                 format!("Set it with OPTIONS (SET {option} '…').")
             }

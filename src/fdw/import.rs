@@ -8,6 +8,7 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::columns::{columns_of, quote};
+use super::options::{self, Months};
 use super::server::open;
 use super::{OpenRelation, elements, string};
 use crate::backend;
@@ -31,7 +32,9 @@ pub unsafe extern "C-unwind" fn import_foreign_schema(
         let wanted = wanted_tables(statement);
         let server_name = string((*statement).server_name);
         let schema = string((*statement).local_schema);
-        let imports = exports(server, &prefix, &wanted).or_raise();
+        let options = options::from_list((*statement).options);
+        let months = options::import_months(&options).or_raise();
+        let imports = exports(server, &prefix, &wanted, months).or_raise();
         let mut commands: *mut pg_sys::List = std::ptr::null_mut();
         for import in imports {
             let command = import.command(&schema, &server_name).or_raise();
@@ -61,6 +64,7 @@ fn exports(
     server: pg_sys::Oid,
     prefix: &str,
     wanted: &impl Fn(&str) -> bool,
+    months: Months,
 ) -> Result<Vec<Import>, Error> {
     // SAFETY: reads a backend variable.
     let store = open(server, unsafe { pg_sys::GetUserId() })?;
@@ -90,16 +94,26 @@ fn exports(
         .zip(names)
         .filter(|(_, name)| wanted(&name.sql));
     chosen
-        .map(|(root, name)| import(&store, root, name.sql))
+        .map(|(root, name)| import(&store, root, name.sql, months))
         .collect()
 }
 
-fn import(store: &store::Store, root: String, name: String) -> Result<Import, Error> {
+fn import(
+    store: &store::Store,
+    root: String,
+    name: String,
+    months: Months,
+) -> Result<Import, Error> {
     let (store, prefix) = (store.clone(), root.clone());
     let columns = backend::run(async move {
         let bill = Bill::find(&store, &prefix).await?;
-        let newest = bill.delivery(bill.newest()?).await?;
-        bill.columns(&newest).await
+        let read = match months {
+            Months::Newest => vec![bill.newest()?],
+            // The newest first: its columns lead, and older months add to them.
+            Months::All => bill.export().months.keys().rev().copied().collect(),
+        };
+        let deliveries = bill.deliveries(&read).await?;
+        bill.common_columns(&deliveries).await
     })?;
     Ok(Import {
         name,
@@ -132,8 +146,20 @@ impl Import {
 /// The columns that come from the path, in every foreign table and raw table.
 const PATH_COLUMNS: &[&str] = &["billing_period date", "year text", "month text"];
 
-/// Names a file's column cannot have in a table: those of the path, and the raw table's own.
-const RESERVED: &[&str] = &["billing_period", "year", "month", "sync_timestamp"];
+/// Names a file's column cannot have in a table: those of the path, the raw table's own, and
+/// Postgres's system columns.
+const RESERVED: &[&str] = &[
+    "billing_period",
+    "year",
+    "month",
+    "sync_timestamp",
+    "tableoid",
+    "xmin",
+    "cmin",
+    "xmax",
+    "cmax",
+    "ctid",
+];
 
 /// The `CREATE FOREIGN TABLE` for the one export that `prefix` means.
 ///
@@ -147,7 +173,7 @@ pub fn create_table_sql(
     name: &str,
     server: &str,
 ) -> Result<String, Error> {
-    import(store, prefix.to_owned(), name.to_owned())?.command(schema, server)
+    import(store, prefix.to_owned(), name.to_owned(), Months::Newest)?.command(schema, server)
 }
 
 /// A column of a month's files, and what the foreign table must do to hold it.
@@ -181,7 +207,7 @@ pub fn month_columns(
     let added = found.iter().filter(|c| of_table(c).is_none());
     let originals: Vec<&str> = added.map(|c| c.name.as_str()).collect();
     let mut reserved: Vec<&str> = present.iter().map(|c| c.target.name.as_str()).collect();
-    reserved.push("sync_timestamp");
+    reserved.extend(RESERVED);
     let mut names = billing::sql_names(&originals, &reserved).into_iter();
     let columns = found.iter().map(|column| {
         let of_file = sql_type_of(column, export)?;

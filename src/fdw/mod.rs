@@ -1,8 +1,10 @@
 //! Postgres's side of a foreign scan.
 
 mod aggregates;
+mod analyze;
 mod clients;
 mod columns;
+mod estimate;
 mod explain;
 mod import;
 mod mapping;
@@ -53,6 +55,7 @@ pub unsafe extern "C-unwind" fn cur_fdw_handler(_call: pg_sys::FunctionCallInfo)
     routine.ReScanForeignScan = Some(scan::rescan_foreign_scan);
     routine.EndForeignScan = Some(scan::end_foreign_scan);
     routine.ExplainForeignScan = Some(explain::explain_foreign_scan);
+    routine.AnalyzeForeignTable = Some(analyze::analyze_foreign_table);
     routine.ImportForeignSchema = Some(import::import_foreign_schema);
     pg_sys::Datum::from(routine.into_pg())
 }

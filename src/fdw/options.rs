@@ -40,6 +40,7 @@ const KEYS: [(&str, &str); 3] = [
 ];
 const TABLE: &[&str] = &["prefix"];
 const COLUMN: &[&str] = &["column_name"];
+const IMPORT: &[&str] = &["columns"];
 
 /// `cur_fdw_validator(text[], oid)`: refuses at CREATE and ALTER what could not work at SELECT.
 #[pg_extern(sql = false)]
@@ -59,16 +60,7 @@ fn validate(options: &Options, catalog: pg_sys::Oid) -> Result<(), Error> {
         pg_sys::AttributeRelationId => ("column", COLUMN),
         _ => ("foreign-data wrapper", &[]),
     };
-    for name in options.keys() {
-        if !allowed.contains(&name.as_str()) {
-            let hint = unknown_option_hint(name, object, allowed);
-            return Err(Error::UnknownOption {
-                option: name.clone(),
-                object,
-                hint,
-            });
-        }
-    }
+    check_names(options, object, allowed)?;
     match object {
         "server" => {
             location(options)?;
@@ -76,6 +68,43 @@ fn validate(options: &Options, catalog: pg_sys::Oid) -> Result<(), Error> {
         }
         "user mapping" => check_mapping(options),
         _ => Ok(()),
+    }
+}
+
+fn check_names(options: &Options, object: &'static str, allowed: &[&str]) -> Result<(), Error> {
+    let unknown = |name: &&String| !allowed.contains(&name.as_str());
+    match options.keys().find(unknown) {
+        None => Ok(()),
+        Some(name) => Err(Error::UnknownOption {
+            option: name.clone(),
+            object,
+            hint: unknown_option_hint(name, object, allowed),
+        }),
+    }
+}
+
+/// Which months an imported table has its columns from.
+#[derive(Clone, Copy, Debug)]
+pub enum Months {
+    /// The newest, which has what the export has now.
+    Newest,
+    /// Every month, widened where they disagree.
+    All,
+}
+
+/// What the options of IMPORT FOREIGN SCHEMA ask for.
+///
+/// # Errors
+/// [`Error::UnknownOption`], and [`Error::BadOption`] for other columns than `newest` and `all`.
+pub fn import_months(options: &Options) -> Result<Months, Error> {
+    check_names(options, "import", IMPORT)?;
+    match options.get("columns").map(String::as_str) {
+        None | Some("newest") => Ok(Months::Newest),
+        Some("all") => Ok(Months::All),
+        Some(_) => Err(Error::BadOption {
+            option: "columns",
+            why: "it is not newest or all".to_owned(),
+        }),
     }
 }
 

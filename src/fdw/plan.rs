@@ -7,6 +7,7 @@ use pgrx::prelude::*;
 use pgrx::{PgMemoryContexts, pg_sys};
 
 use super::columns::{Column, columns_of};
+use super::estimate;
 use super::private::{Output, OutputValue, Private};
 use super::relation::OpenRelation;
 use super::translate::Translation;
@@ -15,7 +16,7 @@ use super::{any_node, attributes_in, elements, prune, string};
 use crate::error::OrRaise;
 use crate::gucs;
 
-/// Rows of an export that was never analyzed: a middling bill, so that joins hash it.
+/// Rows of an export that was never analyzed, nor read as a whole by this session: a middling bill, so that joins hash it.
 const ROWS_UNKNOWN: f64 = 1_000_000.0;
 
 /// Requests before the first row: a listing, a manifest, a footer.
@@ -69,7 +70,7 @@ pub unsafe extern "C-unwind" fn get_foreign_rel_size(
     // SAFETY: Postgres passes valid planner nodes.
     unsafe {
         if (*rel).tuples <= 0.0 {
-            (*rel).tuples = ROWS_UNKNOWN;
+            (*rel).tuples = estimate::rows_of(table.to_u32()).unwrap_or(ROWS_UNKNOWN);
         }
         pg_sys::set_baserel_size_estimates(root, rel);
         let relation = OpenRelation::new(table);
@@ -100,8 +101,12 @@ unsafe fn classify(
         };
         for info in elements::<pg_sys::RestrictInfo>((*rel).baserestrictinfo) {
             let clause = (*info).clause.cast::<pg_sys::Node>();
-            // Such a condition decides about the whole scan; Postgres asks it once.
-            if (*info).pseudoconstant {
+            // Such a condition decides about the whole scan; Postgres asks it once. Behind a security
+            // barrier, one whose errors could tell of rows must see none that the barrier hides, and
+            // the engine does not keep the order of conditions.
+            let may_leak =
+                (*info).security_level > (*rel).baserestrict_min_security && !(*info).leakproof;
+            if (*info).pseudoconstant || may_leak {
                 planned.local.push(info);
                 continue;
             }

@@ -8,6 +8,7 @@ use pgrx::prelude::*;
 use pgrx::{PgMemoryContexts, pg_sys};
 
 use super::columns::{Column, columns_of};
+use super::estimate;
 use super::private::{OutputValue, Private};
 use super::prune::MonthFilter;
 use super::relation::OpenRelation;
@@ -43,6 +44,8 @@ pub struct ScanState {
     before: Work,
     rows: Rows,
     next_row: usize,
+    /// Rows that the running scan has brought, before those in `rows`.
+    rows_before: usize,
     /// Holds the datums of one batch that are not in `rows`.
     batch_memory: pg_sys::MemoryContext,
 }
@@ -146,6 +149,7 @@ impl ScanState {
         self.scan = None;
         self.rows = Rows::default();
         self.next_row = 0;
+        self.rows_before = 0;
     }
 
     /// Makes the next row current. False at the end.
@@ -159,8 +163,10 @@ impl ScanState {
                 return Ok(false);
             };
             let Some(batch) = backend::next_batch(scan)? else {
+                self.remember_size();
                 return Ok(false);
             };
+            self.rows_before += self.rows.len();
             // SAFETY: the context belongs to this state, and no row of the last batch is in use:
             // Postgres copies what it keeps of a row before it asks for the next one.
             unsafe {
@@ -174,6 +180,20 @@ impl ScanState {
         }
         self.next_row += 1;
         Ok(true)
+    }
+
+    /// After all rows of all months went by, the planner may know how many they were.
+    fn remember_size(&self) {
+        let query = &self.private.query;
+        let months = self.months.as_ref().map(Vec::len);
+        let listed = self.listed.as_ref().map(|l| l.bill.export().months.len());
+        let is_whole = matches!(query.shape, Shape::Rows(_))
+            && query.filters.is_empty()
+            && self.private.limit.is_empty()
+            && months == listed;
+        if is_whole {
+            estimate::remember(self.private.relation, self.rows_before + self.rows.len());
+        }
     }
 
     /// Writes the current row into a slot that has room for the scan's width.
@@ -281,6 +301,7 @@ pub unsafe extern "C-unwind" fn begin_foreign_scan(
             before: Work::default(),
             rows: Rows::default(),
             next_row: 0,
+            rows_before: 0,
             batch_memory: batch_context(query),
         };
         check_encoding().or_raise();

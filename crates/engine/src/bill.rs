@@ -9,7 +9,7 @@ use futures::{StreamExt, TryStreamExt};
 use store::{Store, Traffic};
 
 use crate::error::caught;
-use crate::footer::{self, Column};
+use crate::footer::{self, Column, Footer};
 use crate::types::sql_type;
 use crate::widen::common_type;
 use crate::{Error, Result};
@@ -163,20 +163,15 @@ impl Bill {
     /// # Errors
     /// Those of reading footers.
     pub async fn columns(&self, delivery: &Delivery) -> Result<Vec<Column>> {
-        let reads = delivery.files.iter().cloned().map(|file| {
-            let store = self.store.clone();
-            async move {
-                let traffic = Arc::new(Traffic::default());
-                let footer = caught(footer::read(&store, &file, traffic.clone())).await;
-                let footer = footer.map_err(|e| e.of_file(&store, &file.key, &traffic))?;
-                Ok::<_, Error>(footer)
-            }
-        });
-        let reads: Vec<_> = reads.collect();
-        let footers: Vec<_> = futures::stream::iter(reads)
-            .buffered(CONCURRENT_READS)
-            .try_collect()
-            .await?;
+        self.common_columns(std::slice::from_ref(delivery)).await
+    }
+
+    /// The columns of several months, as [`Bill::columns`] finds those of one.
+    ///
+    /// # Errors
+    /// Those of reading footers.
+    pub async fn common_columns(&self, deliveries: &[Delivery]) -> Result<Vec<Column>> {
+        let footers = self.footers(deliveries).await?;
         let mut columns: Vec<Column> = Vec::new();
         let mut positions: HashMap<String, usize> = HashMap::new();
         for column in footers.into_iter().flat_map(|footer| footer.columns) {
@@ -189,6 +184,27 @@ impl Bill {
             }
         }
         Ok(columns)
+    }
+
+    /// The footers of all files of some months, in their order.
+    ///
+    /// # Errors
+    /// Those of reading footers; the file is named.
+    pub async fn footers(&self, deliveries: &[Delivery]) -> Result<Vec<Footer>> {
+        let files = deliveries.iter().flat_map(|delivery| &delivery.files);
+        let reads = files.cloned().map(|file| {
+            let store = self.store.clone();
+            async move {
+                let traffic = Arc::new(Traffic::default());
+                let footer = caught(footer::read(&store, &file, traffic.clone())).await;
+                footer.map_err(|e| e.of_file(&store, &file.key, &traffic))
+            }
+        });
+        let reads: Vec<_> = reads.collect();
+        futures::stream::iter(reads)
+            .buffered(CONCURRENT_READS)
+            .try_collect()
+            .await
     }
 
     fn month(&self, period: BillingPeriod) -> Result<&billing::Month> {

@@ -21,8 +21,10 @@ mod front_door;
 mod harness;
 mod health;
 mod keeping;
+mod manners;
 mod memory;
 mod pushdown;
+mod pushed;
 mod real;
 mod rechecks;
 mod rescans;
@@ -59,7 +61,9 @@ const MODULES: &[&[Test]] = &[
     front_door::TESTS,
     ship::TESTS,
     pushdown::TESTS,
+    pushed::TESTS,
     damage::TESTS,
+    manners::TESTS,
     rescans::TESTS,
     memory::TESTS,
     cancel::TESTS,
