@@ -59,7 +59,7 @@ impl Kept {
             .into_iter()
             .partition(|(_, store)| store.strong_count() > 0);
         self.oldest = open;
-        for (version, _) in VecDeque::from(closed) {
+        for (version, _) in closed {
             self.forget(&version);
         }
     }
