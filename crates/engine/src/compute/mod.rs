@@ -30,7 +30,7 @@ pub enum Raised {
     /// A date that no `timestamp` can hold (SQLSTATE 22008; Postgres, utils/adt/date.c).
     #[error("date out of range for timestamp")]
     DateOutOfRange,
-    /// A timestamp before 4713 BC, or too late for microseconds (SQLSTATE 22008; Postgres, utils/adt/timestamp.c).
+    /// A timestamp before 4713 BC (SQLSTATE 22008; Postgres, utils/adt/timestamp.c).
     #[error("timestamp out of range")]
     TimestampOutOfRange,
     /// A pattern that ends with a backslash (SQLSTATE 22025; Postgres, utils/adt/like_match.c).
@@ -194,9 +194,7 @@ impl Kernel {
                     safe: false,
                     ..CastOptions::default()
                 };
-                // Only times can overflow: their unit becomes finer.
-                arrow::compute::cast_with_options(array, to, &strict)
-                    .map_err(|_| Raised::TimestampOutOfRange)?
+                arrow::compute::cast_with_options(array, to, &strict)?
             }
         })
     }
