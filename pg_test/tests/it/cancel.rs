@@ -242,6 +242,14 @@ impl Bench {
             let asked = if by_timeout {
                 began + TIMEOUT
             } else {
+                // Threads that read ahead may stall before the statement begins, and a cancel
+                // between two statements stops neither.
+                let active = "SELECT state = 'active' FROM pg_stat_activity WHERE pid = $1";
+                while !self.other.query_one(active, &[&self.pid])?.get::<_, bool>(0)
+                    && !query.is_finished()
+                {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
                 let cancel = "SELECT pg_cancel_backend($1)";
                 self.other.query_one(cancel, &[&self.pid])?;
                 Instant::now()
