@@ -245,7 +245,10 @@ impl Bench {
                 // Threads that read ahead may stall before the statement begins, and a cancel
                 // between two statements stops neither.
                 let active = "SELECT state = 'active' FROM pg_stat_activity WHERE pid = $1";
-                while !self.other.query_one(active, &[&self.pid])?.get::<_, bool>(0)
+                while !self
+                    .other
+                    .query_one(active, &[&self.pid])?
+                    .get::<_, bool>(0)
                     && !query.is_finished()
                 {
                     std::thread::sleep(Duration::from_millis(1));
