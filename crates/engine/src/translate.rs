@@ -247,8 +247,33 @@ impl Translator<'_> {
         if let (Expr::Param(param), Expr::ToDate(timestamp)) = (left, right) {
             return self.compare_day(comparison.mirrored(), timestamp, self.value(*param));
         }
+        if self.is_infinite(right) && is_of_file(left) {
+            return self.compare_infinite(comparison, left);
+        }
+        if self.is_infinite(left) && is_of_file(right) {
+            return self.compare_infinite(comparison.mirrored(), right);
+        }
         let (left, right) = self.sides(left, right)?;
         Ok(df::binary_expr(left, operator(comparison), right))
+    }
+
+    fn is_infinite(&self, expr: &Expr) -> bool {
+        matches!(expr, Expr::Param(param) if *self.value(*param) == INFINITY)
+    }
+
+    /// A file's timestamp compared with infinity, which none is: the value that stands for infinity
+    /// may be in a file, in the year 294247.
+    fn compare_infinite(&self, comparison: Comparison, timestamp: &Expr) -> Result<df::Expr> {
+        let timestamp = self.expr(timestamp)?;
+        let unknown = lit(ScalarValue::Boolean(None));
+        Ok(match comparison {
+            Comparison::NotEqual | Comparison::Less | Comparison::LessOrEqual => {
+                timestamp.is_not_null().or(unknown)
+            }
+            Comparison::Equal | Comparison::Greater | Comparison::GreaterOrEqual => {
+                timestamp.is_null().and(unknown)
+            }
+        })
     }
 
     /// `timestamp::date` compared with a date, as the timestamp compared with that day's bounds:
@@ -303,15 +328,15 @@ impl Translator<'_> {
         ))
     }
 
-    fn any_of(&self, value: &Expr, list: usize) -> Result<df::Expr> {
+    fn any_of(&self, expr: &Expr, list: usize) -> Result<df::Expr> {
         let Value::List(elements) = self.value(list) else {
             return Ok(lit(ScalarValue::Boolean(None)));
         };
         if elements.is_empty() {
             return Ok(lit(false));
         }
-        let (own, other) = (self.kind_of(value), self.query.params[list]);
-        let mut value = self.expr(value)?;
+        let (own, other) = (self.kind_of(expr), self.query.params[list]);
+        let mut value = self.expr(expr)?;
         let mut kind = own;
         if own.is_integer() && own != other {
             (value, kind) = (cast(value, DataType::Int64), Kind::Int8);
@@ -319,12 +344,27 @@ impl Translator<'_> {
         if own.is_float() {
             (value, kind) = (comparable(value, own), Kind::Float8);
         }
+        let of_file = is_of_file(expr);
         let elements = elements.iter().map(|e| match e {
             Value::Float(f) => Value::Float(crate::compute::float::canonical(*f)),
+            // No file's timestamp is infinite, nor has this value.
+            infinite if of_file && *infinite == INFINITY => Value::Timestamp(i64::MIN),
             other => other.clone(),
         });
         let elements = elements.map(|e| literal(&e, kind)).collect();
         Ok(df::in_list(value, elements, false))
+    }
+}
+
+/// The value that stands for Postgres's `infinity`.
+const INFINITY: Value = Value::Timestamp(i64::MAX);
+
+/// Whether all values come from a file, or are computed of one.
+fn is_of_file(expr: &Expr) -> bool {
+    match expr {
+        Expr::Column(_) => true,
+        Expr::DateTrunc(_, inner) | Expr::Widen(inner, _) => is_of_file(inner),
+        _ => false,
     }
 }
 

@@ -270,3 +270,34 @@ fn one_column_may_be_read_in_two_types() {
     let texts: &StringViewArray = batches[0].column(1).as_any().downcast_ref().unwrap();
     assert_eq!(texts.iter().flatten().collect::<Vec<_>>(), ["1", "2", "3"]);
 }
+
+#[test]
+fn no_timestamp_of_a_file_is_infinity() {
+    let times = vec![Some(i64::MAX), None, Some(0)];
+    let times = arrow::array::TimestampMicrosecondArray::from(times);
+    let bench = Bench::new(vec![("t", Arc::new(times) as ArrayRef)]);
+    let count = |value: Value, filter: Expr| {
+        let columns = vec![field("t", Kind::Timestamp)];
+        bench.count(columns, vec![(Kind::Timestamp, value)], filter)
+    };
+    let infinity = || Value::Timestamp(i64::MAX);
+    assert_eq!(
+        count(infinity(), compare(Comparison::Equal, FIRST, VALUE)),
+        0
+    );
+    assert_eq!(
+        count(infinity(), compare(Comparison::Less, FIRST, VALUE)),
+        2
+    );
+    assert_eq!(
+        count(infinity(), compare(Comparison::Less, VALUE, FIRST)),
+        0
+    );
+    let any = Expr::AnyOf {
+        value: Box::new(FIRST),
+        list: 0,
+    };
+    let list = || Value::List(vec![infinity(), Value::Timestamp(0)]);
+    assert_eq!(count(list(), any.clone()), 1);
+    assert_eq!(count(list(), Expr::Not(Box::new(any))), 1);
+}

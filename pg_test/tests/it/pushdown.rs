@@ -53,7 +53,10 @@ fn answers_are_the_same_with_and_without_pushdown(env: &Env) -> Result<()> {
         found.extend(session.ask_prepared(query)?);
         let differences = found.iter().filter_map(|(way, set, found)| {
             let difference = difference(&query.outputs, query.ordered, &truths[*set], found)?;
-            Some(format!("{way}, constants {set}: {difference}"))
+            Some(format!(
+                "{way}, constants {set}: {difference}\n{}",
+                query.inline(*set)
+            ))
         });
         let mut differences: Vec<String> = differences.collect();
         let [answer, _] = truths;
