@@ -28,7 +28,7 @@ const STALLED_WITHIN: Duration = Duration::from_secs(10);
 
 /// Connections' buffers and allocators find their size in the first rounds.
 const ALLOWANCE: Allowance = Allowance {
-    memory_kb: 12 << 10,
+    memory_kb: 24 << 10,
     contexts_kb: 256,
 };
 
