@@ -103,6 +103,12 @@ fn load(
         progress.report(scan.traffic().bytes(), loaded.rows);
         backend::honour_interrupts();
     }
+    if !loaded.unblended.is_finite() {
+        return Err(Error::NotMoney {
+            column: COST.to_owned(),
+            found: loaded.unblended.to_string(),
+        });
+    }
     inserter.finish();
     Ok(loaded)
 }

@@ -24,6 +24,7 @@ pub mod money;
 pub mod normalize;
 pub mod object;
 pub mod period;
+mod zone;
 
 pub use column::{SqlName, athena_name, sql_names, table_name};
 pub use error::Error;
@@ -33,3 +34,4 @@ pub use money::ExactSum;
 pub use normalize::{normalization_sql, normalized_column_sql};
 pub use object::Object;
 pub use period::BillingPeriod;
+pub use zone::region_of_zone;
