@@ -97,7 +97,7 @@ BEGIN
   EXECUTE format('DELETE FROM %s WHERE source_name = %L AND billing_period = %L', relation, source, month);
   EXECUTE format(
     'WITH normalized AS MATERIALIZED (SELECT * FROM (%s) AS query WHERE billing_period = %L),
-          kept AS (INSERT INTO %s (source_name, sync_timestamp, %s) SELECT %L, now(), %3$s FROM normalized)
+          kept AS (INSERT INTO %s (source_name, sync_timestamp, %s) SELECT %L, now(), %4$s FROM normalized)
      SELECT coalesce(sum(cost_in_files), 0) FROM normalized', query, month, relation, columns, source) INTO total;
   RETURN total;
 END
