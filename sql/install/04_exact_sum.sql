@@ -30,11 +30,4 @@ COMMENT ON AGGREGATE @extschema@.exact_sum(double precision) IS
 CREATE FUNCTION @extschema@.zone_region(zone text) RETURNS text
   LANGUAGE c STRICT IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'zone_region_wrapper';
 COMMENT ON FUNCTION @extschema@.zone_region(text) IS
-  'The region of an AWS availability zone: us-west-2 for us-west-2a. Anything else stays as it is.';
-
-REVOKE ALL ON FUNCTION @extschema@.exact_sum_add(internal, double precision), @extschema@.exact_sum_combine(internal, internal),
-  @extschema@.exact_sum_serialize(internal), @extschema@.exact_sum_deserialize(bytea, internal), @extschema@.exact_sum_total(internal),
-  @extschema@.exact_sum(double precision), @extschema@.zone_region(text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION @extschema@.exact_sum_add(internal, double precision), @extschema@.exact_sum_combine(internal, internal),
-  @extschema@.exact_sum_serialize(internal), @extschema@.exact_sum_deserialize(bytea, internal), @extschema@.exact_sum_total(internal),
-  @extschema@.exact_sum(double precision), @extschema@.zone_region(text) TO cost_reader, cost_admin;
+  'The region of an AWS availability zone: us-west-2 for us-west-2a. Any other text stays as it is, an empty one is NULL.';

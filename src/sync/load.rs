@@ -1,6 +1,6 @@
 //! One month's rows into a table of its own.
 
-use arrow::array::{Array, Float64Array, RecordBatch, StringViewArray};
+use arrow::array::{Array, ArrayRef, Float64Array, RecordBatch, StringViewArray};
 use arrow::datatypes::DataType;
 use billing::ExactSum;
 use engine::{Delivery, Field, Query, Request, Scan};
@@ -15,7 +15,6 @@ use crate::error::{Error, OrRaise};
 use crate::fdw::{self, Column, OpenRelation, columns_of};
 use crate::{backend, gucs};
 
-const COST: &str = "line_item_unblended_cost";
 const SYNC_TIMESTAMP: &str = "sync_timestamp";
 
 /// What was loaded.
@@ -77,7 +76,8 @@ fn load(
 ) -> Result<Loaded, Error> {
     let mut inserter = Inserter::open(target, &columns)?;
     let fields: Vec<Field> = columns.iter().map(Column::field).collect();
-    let cost = columns.iter().position(|c| c.target.name == COST);
+    let names: Vec<&str> = columns.iter().map(|c| c.target.name.as_str()).collect();
+    let cost = billing::cost_column(&names);
     let request = Request {
         query: Query::of(fields),
         values: Vec::new(),
@@ -93,7 +93,9 @@ fn load(
     };
     let mut indirect = Indirect::default();
     while let Some(batch) = backend::next_batch(&mut scan)? {
-        add_costs(&mut loaded.unblended, &batch, cost)?;
+        if let Some(cost) = cost {
+            add_costs(&mut loaded.unblended, batch.column(cost), names[cost])?;
+        }
         inserter.insert(&mut indirect, &batch)?;
         loaded.rows += batch.num_rows() as u64;
         progress.report(scan.traffic().bytes(), loaded.rows);
@@ -101,7 +103,7 @@ fn load(
     }
     if !loaded.unblended.is_finite() {
         return Err(Error::NotMoney {
-            column: COST.to_owned(),
+            column: cost.map_or("", |cost| names[cost]).to_owned(),
             found: loaded.unblended.to_string(),
         });
     }
@@ -109,18 +111,15 @@ fn load(
     Ok(loaded)
 }
 
-/// AWS writes costs as doubles. Where a column was widened they come in other types, and count as
+/// Costs are doubles in most files. Where a column was widened they come in other types, and count as
 /// what they print as, too.
-fn add_costs(sum: &mut ExactSum, batch: &RecordBatch, cost: Option<usize>) -> Result<(), Error> {
-    let Some(column) = cost.map(|c| batch.column(c)) else {
-        return Ok(());
-    };
+fn add_costs(sum: &mut ExactSum, column: &ArrayRef, name: &str) -> Result<(), Error> {
     if let Some(costs) = column.as_any().downcast_ref::<Float64Array>() {
         costs.iter().flatten().for_each(|cost| sum.add(cost));
         return Ok(());
     }
     let shape = || Error::Shape {
-        column: COST.to_owned(),
+        column: name.to_owned(),
         found: column.data_type().to_string(),
     };
     let texts = arrow::compute::cast(column, &DataType::Utf8View).map_err(|_| shape())?;
@@ -129,7 +128,7 @@ fn add_costs(sum: &mut ExactSum, batch: &RecordBatch, cost: Option<usize>) -> Re
         let text = text.trim();
         if !text.is_empty() && !sum.add_decimal(text) {
             return Err(Error::NotMoney {
-                column: COST.to_owned(),
+                column: name.to_owned(),
                 found: text.to_owned(),
             });
         }

@@ -69,7 +69,7 @@ fn exact_sum_total(state: Internal) -> Option<AnyNumeric> {
 
 /// `zone_region(text) → text`: [`billing::region_of_zone`].
 #[pg_extern(sql = false)]
-fn zone_region(zone: &str) -> &str {
+fn zone_region(zone: &str) -> Option<&str> {
     billing::region_of_zone(zone)
 }
 

@@ -2,11 +2,12 @@
 
 /// The region of an AWS availability zone: `us-west-2a` is in `us-west-2`. What ends otherwise than
 /// in a digit and a letter stays: a region's own name, and a local or wavelength zone such as
-/// `us-west-2-lax-1` (its `a` goes, too: the zone is not the region, but keeps its costs apart).
-pub fn region_of_zone(zone: &str) -> &str {
+/// `us-west-2-lax-1` (its `a` goes, too: the zone is not the region, but keeps its costs apart). Nothing has no region.
+pub fn region_of_zone(zone: &str) -> Option<&str> {
     match zone.as_bytes() {
-        [.., b'0'..=b'9', b'a'..=b'z'] => &zone[..zone.len() - 1],
-        _ => zone,
+        [] => None,
+        [.., b'0'..=b'9', b'a'..=b'z'] => Some(&zone[..zone.len() - 1]),
+        _ => Some(zone),
     }
 }
 
@@ -22,10 +23,10 @@ mod tests {
             ("us-west-2-lax-1a", "us-west-2-lax-1"),
             ("eu-west-2ab", "eu-west-2ab"),
             ("a", "a"),
-            ("", ""),
             ("größe-1é", "größe-1é"),
         ] {
-            assert_eq!(region_of_zone(zone), region);
+            assert_eq!(region_of_zone(zone), Some(region));
         }
+        assert_eq!(region_of_zone(""), None);
     }
 }

@@ -23,6 +23,7 @@ mod health;
 mod keeping;
 mod manners;
 mod memory;
+mod normalization;
 mod pushdown;
 mod pushed;
 mod real;
@@ -51,6 +52,7 @@ const MODULES: &[&[Test]] = &[
     swap::TESTS,
     keeping::TESTS,
     restatements::TESTS,
+    normalization::TESTS,
     drift::TESTS,
     filters::TESTS,
     retention::TESTS,

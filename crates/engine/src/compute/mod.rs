@@ -195,10 +195,9 @@ impl Kernel {
                 Arc::new(of_texts(texts()?, |t| Ok(t.starts_with(prefix.as_str())))?)
             }
             Self::RegionOfZone => {
-                let regions = texts()?
-                    .iter()
-                    .map(|zone| zone.map(billing::region_of_zone));
-                Arc::new(regions.collect::<StringViewArray>())
+                let zones = texts()?.iter();
+                let regions = zones.map(|zone| zone.and_then(billing::region_of_zone));
+                Arc::new(StringViewArray::from_iter(regions))
             }
             Self::Convert(to) => {
                 let strict = CastOptions {
