@@ -76,15 +76,19 @@ COMMENT ON FUNCTION @extschema@.cost_reconcile(date, text) IS
 
 -- Amortized costs must come to what was paid, but for what was paid at another time.
 CREATE VIEW @extschema@.cost_identity WITH (security_invoker = true) AS
-SELECT x.*, x.amortized_cost + x.ri_sp_trueup + x.ri_sp_upfront_fees - x.cost AS difference,
-       abs(x.amortized_cost + x.ri_sp_trueup + x.ri_sp_upfront_fees - x.cost) <= 1e-6 AS holds
+SELECT x.source_name, x.billing_period, x.currency, x.cost, x.amortized_cost, x.ri_sp_trueup, x.ri_sp_upfront_fees,
+       x.amortized_cost + x.ri_sp_trueup + x.ri_sp_upfront_fees - x.cost AS difference, x.tolerance,
+       abs(x.amortized_cost + x.ri_sp_trueup + x.ri_sp_upfront_fees - x.cost) <= x.tolerance AS holds
   FROM (SELECT d.source_name, d.billing_period, d.currency, sum(d.cost) AS cost, sum(d.amortized_cost) AS amortized_cost,
-               sum(d.ri_sp_trueup) AS ri_sp_trueup, sum(d.ri_sp_upfront_fees) AS ri_sp_upfront_fees
+               sum(d.ri_sp_trueup) AS ri_sp_trueup, sum(d.ri_sp_upfront_fees) AS ri_sp_upfront_fees,
+               -- AWS rounds the two parts of each line's effective cost to eight places.
+               greatest(1e-6, 1e-8 * coalesce(sum(d.line_items) FILTER (WHERE d.commitment_type IS NOT NULL), 0)) AS tolerance
           FROM @extschema@.costs_daily d
          WHERE d.ri_sp_trueup IS NOT NULL
          GROUP BY 1, 2, 3) x;
 COMMENT ON VIEW @extschema@.cost_identity IS
   'Of every AWS bill, whether amortized_cost + ri_sp_trueup + ri_sp_upfront_fees = cost. Where it does not hold, the report lacks columns of commitments, or AWS''s own figures do not add up.';
 COMMENT ON COLUMN @extschema@.cost_identity.difference IS 'amortized_cost + ri_sp_trueup + ri_sp_upfront_fees - cost.';
-COMMENT ON COLUMN @extschema@.cost_identity.holds IS 'Whether that is at most a millionth.';
+COMMENT ON COLUMN @extschema@.cost_identity.tolerance IS 'A millionth, or what AWS''s rounding of so many lines of commitments can come to, 1e-8 each.';
+COMMENT ON COLUMN @extschema@.cost_identity.holds IS 'Whether the difference is within the tolerance.';
 GRANT SELECT ON @extschema@.cost_identity TO cost_reader;

@@ -111,11 +111,17 @@ fn real_months_amortize_as_published(env: &Env) -> Result<()> {
         )?;
         assert_eq!(found, format!("{amortized} {amortized}"), "{month}");
     }
-    assert_identity(&mut client, 2)?;
-    // One reservation, which two of its hours' fees were not used for.
+    // What AWS's rounding to eight places leaves, as DuckDB's decimals say, too.
+    let off = "SELECT string_agg(concat_ws(' ', m.billing_period, trim_scale(m.identity_difference), i.holds), ', ' ORDER BY m.billing_period) \
+                 FROM cost_analytics.manifests m JOIN cost_analytics.cost_identity i USING (source_name, billing_period)";
+    assert_eq!(
+        text(&mut client, off)?,
+        "2018-10-01 0.00000518 t, 2018-11-01 0.00000166 t"
+    );
     let unused = "SELECT trim_scale(sum(\"EffectiveCost\"))::text FROM cost_analytics.focus \
                    WHERE \"CommitmentDiscountStatus\" = 'Unused' AND \"BillingPeriodStart\" = '2018-10-01Z'";
-    assert_ne!(text(&mut client, unused)?, "NULL");
+    // RIFee's unused upfront and recurring fees.
+    assert_eq!(text(&mut client, unused)?, "48.99556079");
     assert_facts(&mut client)
 }
 
@@ -230,7 +236,7 @@ fn usage_is_counted_once_under_savings_plans(env: &Env) -> Result<()> {
           FROM cost_analytics.raw_press \
          WHERE line_item_line_item_type IN ('Usage', 'DiscountedUsage', 'SavingsPlanCoveredUsage') GROUP BY 1, 2) d";
     assert_eq!(text(&mut client, differ)?, "0");
-    let negated = "SELECT concat_ws(' ', bool_and(cost < 0), coalesce(sum(usage_amount), 0)) \
+    let negated = "SELECT concat_ws(' ', bool_and(cost < 0), count(usage_amount)) \
                      FROM cost_analytics.fact_usage WHERE line_item_type = 'SavingsPlanNegation'";
     assert_eq!(text(&mut client, negated)?, "t 0");
     Ok(())

@@ -104,7 +104,11 @@ impl Rules {
                 (Sign::Minus, true) => "-",
                 (Sign::Minus, false) => " - ",
             };
-            sql += &format!("coalesce({aggregate}, 0)");
+            // Of charges that use nothing there is no amount, not even 0.
+            sql += &match name {
+                "usage_amount" | "pricing_quantity" => aggregate,
+                _ => format!("coalesce({aggregate}, 0)"),
+            };
         }
         match sql.is_empty() {
             false => sql,

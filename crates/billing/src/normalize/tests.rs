@@ -164,6 +164,14 @@ fn an_amortized_export_has_no_cost() {
 }
 
 #[test]
+fn what_is_no_usage_has_no_amount() {
+    assert_eq!(
+        column("charge_type quantity#d meter_id cost#d", "usage_amount"),
+        "cost_analytics.exact_sum(CASE WHEN charge_type NOT IN ('Usage', '') THEN NULL ELSE quantity END)"
+    );
+}
+
+#[test]
 fn credits_are_netted() {
     assert_eq!(
         column("sku_description cost#d credits#j", "cost"),
