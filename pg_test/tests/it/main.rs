@@ -26,6 +26,7 @@ mod memory;
 mod normalization;
 mod pushdown;
 mod pushed;
+mod raw_tables;
 mod real;
 mod rechecks;
 mod rescans;
@@ -64,6 +65,7 @@ const MODULES: &[&[Test]] = &[
     ship::TESTS,
     pushdown::TESTS,
     pushed::TESTS,
+    raw_tables::TESTS,
     damage::TESTS,
     manners::TESTS,
     rescans::TESTS,
