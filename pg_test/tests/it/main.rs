@@ -53,6 +53,7 @@ const MODULES: &[&[Test]] = &[
     keeping::TESTS,
     restatements::TESTS,
     normalization::TESTS,
+    normalization::focus::TESTS,
     drift::TESTS,
     filters::TESTS,
     retention::TESTS,

@@ -4,17 +4,19 @@
 //! it the test says so and passes.
 
 use super::with_facts;
-use crate::env::Env;
+use crate::env::{Env, Test, tests};
 use pg_test::Result;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
+pub const TESTS: &[Test] = tests![focus_passes_the_validator_but_for_what_aws_does_not_export];
+
 /// Rules that fail, and why; docs/focus.md has them, too.
 const EXPECTED: &[(&str, &str)] = &[];
 
-pub fn focus_passes_the_validator_but_for_what_aws_does_not_export(env: &Env) -> Result<()> {
+fn focus_passes_the_validator_but_for_what_aws_does_not_export(env: &Env) -> Result<()> {
     let Some(python) = std::env::var_os("CUR_FDW_FOCUS_PYTHON") else {
         eprintln!("skipped: no Python with focus-validator (CUR_FDW_FOCUS_PYTHON)");
         return Ok(());
