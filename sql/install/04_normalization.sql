@@ -36,11 +36,6 @@ CREATE FUNCTION @extschema@.normalized_column_sql(relation regclass, name text, 
 COMMENT ON FUNCTION @extschema@.normalized_column_sql(regclass, text, text) IS
   'The expression over a foreign table''s or raw table''s columns behind a column of costs_daily or fact_usage, such as account_id or cost (an aggregate); NULL for one that has no rule.';
 
--- us-west-2a is in us-west-2; us-west-2-lax-1a is a local zone of its own.
-CREATE FUNCTION @extschema@.zone_region(zone text) RETURNS text
-  LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN nullif(regexp_replace(zone, '(?<=[0-9])[a-z]$', ''), '');
-COMMENT ON FUNCTION @extschema@.zone_region(text) IS 'The AWS region of an availability zone; NULL for none.';
-
 CREATE FUNCTION @extschema@.labels(document jsonb, prefix text DEFAULT '') RETURNS jsonb
   LANGUAGE sql IMMUTABLE PARALLEL SAFE
   RETURN (SELECT coalesce(jsonb_object_agg(CASE WHEN starts_with(l.key, prefix) THEN substr(l.key, length(prefix) + 1) ELSE l.key END, l.value)

@@ -26,11 +26,12 @@ const WHEEL_HASHES: [(&str, &str); 2] = [
 /// An independent reader of Parquet and CSV, to compare results with.
 const DUCKDB: &str = "duckdb==1.4.5";
 
-/// What the query benchmark runs against: a DuckDB whose extension for S3 has a package of the same
-/// version, and what it needs to hand out instants.
-const BENCHMARK: [&str; 3] = [
+/// What the benchmarks run against: a DuckDB whose extensions for S3 and for Postgres have packages of
+/// the same version, and what it needs to hand out instants.
+const BENCHMARK: [&str; 4] = [
     "duckdb==1.5.5",
     "duckdb-extension-httpfs==1.5.5",
+    "duckdb-extension-postgres-scanner==1.5.5",
     "pytz==2026.6",
 ];
 
@@ -125,9 +126,9 @@ pub fn python() -> Result<PathBuf> {
     environment("python", &[DUCKDB])
 }
 
-/// The Python environment with the DuckDB of the query benchmark.
+/// The Python environment with the DuckDB of the benchmarks.
 pub fn python_for_benchmarks() -> Result<PathBuf> {
-    environment("python-bench", &BENCHMARK)
+    environment("python-benchmarks", &BENCHMARK)
 }
 
 /// The Python environment that has the validator of FOCUS data.

@@ -25,6 +25,7 @@ pub mod money;
 pub mod normalize;
 pub mod object;
 pub mod period;
+mod zone;
 
 pub use column::{SqlName, athena_name, sql_names, table_name};
 pub use dialect::Dialect;
@@ -37,3 +38,4 @@ pub use normalize::{
 };
 pub use object::Object;
 pub use period::BillingPeriod;
+pub use zone::region_of_zone;
