@@ -15,6 +15,7 @@ CREATE TABLE @extschema@.fact_usage (
   commitment_id      text,
   commitment_status  text,
   usage_unit         text,
+  pricing_currency   text,
   tags               jsonb NOT NULL,
   cost_categories    jsonb NOT NULL,
   contracted_cost    numeric,
@@ -39,6 +40,7 @@ COMMENT ON COLUMN @extschema@.fact_usage.charge_description IS 'The line item''s
 COMMENT ON COLUMN @extschema@.fact_usage.commitment_id IS 'The savings plan or reservation that the charge is for or is covered by.';
 COMMENT ON COLUMN @extschema@.fact_usage.commitment_status IS 'Used or Unused, for usage under a commitment.';
 COMMENT ON COLUMN @extschema@.fact_usage.usage_unit IS 'The unit of usage_amount as the provider spells it. Never sum across units.';
+COMMENT ON COLUMN @extschema@.fact_usage.pricing_currency IS 'The price list''s currency, ISO 4217; amounts are in currency.';
 COMMENT ON COLUMN @extschema@.fact_usage.tags IS 'Tags or labels as keys and values; {} for untagged: a tag that is empty counts as none.';
 COMMENT ON COLUMN @extschema@.fact_usage.cost_categories IS 'AWS''s cost categories; {} for none.';
 COMMENT ON COLUMN @extschema@.fact_usage.contracted_cost IS 'What it would cost at the contract''s price, without commitments; NULL where the export does not say.';

@@ -54,6 +54,7 @@ const MODULES: &[&[Test]] = &[
     keeping::TESTS,
     restatements::TESTS,
     normalization::TESTS,
+    normalization::focus::TESTS,
     drift::TESTS,
     filters::TESTS,
     retention::TESTS,
