@@ -17,6 +17,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod column;
+pub mod csv_types;
 pub mod error;
 pub mod file_kind;
 pub mod layout;
@@ -27,6 +28,7 @@ pub mod object;
 pub mod period;
 
 pub use column::{SqlName, athena_name, sql_names, table_name};
+pub use csv_types::{CsvType, Dialect};
 pub use error::Error;
 pub use file_kind::{Compression, FileKind};
 pub use layout::{Discovery, Export, Format, Month, choose, discover, listing_folder};

@@ -100,11 +100,11 @@ pub(crate) struct Readers {
 }
 
 impl Readers {
-    pub(crate) fn new(store: &Store, pinned: Pinned, footers: Arc<Footers>) -> Self {
+    pub(crate) fn new(store: &Store, pinned: Arc<Pinned>, footers: Arc<Footers>) -> Self {
         Self {
             store: Arc::downgrade(store.id()),
             store_id: **store.id(),
-            inner: CheckedPages(DefaultParquetFileReaderFactory::new(Arc::new(pinned))),
+            inner: CheckedPages(DefaultParquetFileReaderFactory::new(pinned)),
             footers,
         }
     }
