@@ -9,6 +9,8 @@ use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
 use parquet::arrow::parquet_to_arrow_schema;
 use store::{Store, Traffic};
 
+use crate::annotated::annotated;
+use crate::error::caught;
 use crate::{Result, csv};
 
 /// One read of this many bytes gets most footers whole: 178 columns and one row group take about
@@ -31,6 +33,19 @@ pub struct Footer {
     pub columns: Vec<Column>,
     /// Rows of the file, which a CSV file does not tell.
     pub rows: Option<u64>,
+}
+
+impl Footer {
+    /// Reads what a file says of its columns, in the version that was listed.
+    ///
+    /// # Errors
+    /// [`crate::Error::BadFile`], [`crate::Error::Malformed`] and the store's errors; the file is
+    /// named.
+    pub async fn of(store: &Store, object: &Object) -> Result<Self> {
+        let traffic = Arc::new(Traffic::default());
+        let footer = caught(read(store, object, traffic.clone())).await;
+        footer.map_err(|e| e.of_file(store, &object.key, &traffic))
+    }
 }
 
 /// Reads a Parquet file's footer or a CSV file's header, pinned to the version that was listed.
@@ -68,6 +83,7 @@ async fn read_footer(store: &Store, object: &Object, traffic: Arc<Traffic>) -> R
     let meta = store.meta(object)?;
     let footer = DFParquetMetadata::new(&pinned, &meta).with_metadata_size_hint(Some(FOOTER_READ));
     let metadata = footer.fetch_metadata().await?;
+    let metadata = annotated(Arc::unwrap_or_clone(metadata)).map_err(DataFusionError::from)?;
     let file = metadata.file_metadata();
     let schema = parquet_to_arrow_schema(file.schema_descr(), file.key_value_metadata())
         .map_err(DataFusionError::from)?;

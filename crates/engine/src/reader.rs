@@ -18,6 +18,7 @@ use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::file::metadata::ParquetMetaData;
 use store::{Pinned, Store};
 
+use crate::annotated::annotated;
 use crate::pages::CheckedPages;
 use crate::statistics::trusted;
 
@@ -172,7 +173,8 @@ impl AsyncFileReader for Reader {
                 return Ok(footer);
             }
             let footer = self.inner.get_metadata(options).await?;
-            let footer = Arc::new(trusted(Arc::unwrap_or_clone(footer))?);
+            let footer = annotated(trusted(Arc::unwrap_or_clone(footer))?)?;
+            let footer = Arc::new(footer);
             self.footers
                 .keep(self.version.clone(), &self.store, footer.clone());
             Ok(footer)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::datatypes::SchemaRef;
-use billing::{CsvType, Dialect};
+use billing::Dialect;
 use bytes::Bytes;
 use datafusion::common::{DataFusionError, Result};
 use object_store::path::Path;

@@ -1,30 +1,30 @@
 //! The names of a file's columns.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-/// The columns' names, each once: a second `x` is `x_2`, as in the tables that are made of them.
+/// The columns' names, each once: a second `x` is `x_2`, as in the tables that are made of them. A
+/// name that is there once never loses to one that is made.
 pub(super) fn names(fields: &[Vec<u8>]) -> Vec<String> {
     let given: Vec<_> = fields
         .iter()
-        .map(|field| String::from_utf8_lossy(field))
+        .map(|field| String::from_utf8_lossy(field).into_owned())
         .collect();
-    let mut taken: HashSet<String> = HashSet::new();
-    let first = given.iter().map(|name| taken.insert(name.to_string()));
-    let first: Vec<bool> = first.collect();
-    let names = given.iter().zip(first).map(|(name, first)| match first {
-        true => name.to_string(),
-        false => numbered(name, &mut taken),
+    let mut taken: HashSet<String> = given.iter().cloned().collect();
+    // For each name the number that its next use gets.
+    let mut numbers: HashMap<&str, u64> = HashMap::new();
+    let names = given.iter().map(|name| {
+        let number = numbers.entry(name).or_insert(0);
+        *number += 1;
+        while *number > 1 {
+            let numbered = format!("{name}_{number}");
+            if taken.insert(numbered.clone()) {
+                return numbered;
+            }
+            *number += 1;
+        }
+        name.clone()
     });
     names.collect()
-}
-
-fn numbered(name: &str, taken: &mut HashSet<String>) -> String {
-    let candidates = (2_u64..).map(|number| format!("{name}_{number}"));
-    let mut free = candidates.filter(|candidate| !taken.contains(candidate));
-    let name = free.next().unwrap_or_default();
-    drop(free);
-    taken.insert(name.clone());
-    name
 }
 
 #[cfg(test)]

@@ -157,7 +157,8 @@ impl Records {
         self.filled += written;
         self.found += ended;
         let limit = self.width.map_or(HEADER_LIMIT, |_| RECORD_LIMIT);
-        if self.filled - self.complete.0 > limit {
+        // Without text, a record still has commas.
+        if self.filled - self.complete.0 + self.fields_in_record() > limit {
             return Err(self.at_record(Problem::TooLong { limit }));
         }
         let whole = result == ReadRecordResult::Record;
