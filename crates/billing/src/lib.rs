@@ -18,6 +18,7 @@
 
 pub mod column;
 pub mod error;
+pub mod file_kind;
 pub mod layout;
 pub mod manifest;
 pub mod money;
@@ -27,6 +28,7 @@ pub mod period;
 
 pub use column::{SqlName, athena_name, sql_names, table_name};
 pub use error::Error;
+pub use file_kind::{Compression, FileKind};
 pub use layout::{Discovery, Export, Format, Month, choose, discover, listing_folder};
 pub use manifest::{Content, Manifest, ManifestColumn};
 pub use money::ExactSum;
