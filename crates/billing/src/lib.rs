@@ -17,8 +17,10 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod column;
+pub mod dialect;
 pub mod error;
 pub mod file_kind;
+pub mod format;
 pub mod layout;
 pub mod manifest;
 pub mod money;
@@ -26,11 +28,15 @@ pub mod normalize;
 pub mod object;
 pub mod period;
 
-pub use column::{SqlName, athena_name, sql_names, table_name};
+pub use column::{SqlName, athena_name, canonical, column_name, sql_names, table_name};
+pub use dialect::Dialect;
 pub use error::Error;
 pub use file_kind::{Compression, FileKind};
-pub use layout::{Discovery, Export, Format, Month, choose, discover, listing_folder};
-pub use manifest::{Content, Manifest, ManifestColumn};
+pub use format::{Evidence, Format};
+pub use layout::{
+    Discovery, Export, Layout, Month, Stranger, choose, discover, listing_folder, wider_folder,
+};
+pub use manifest::{Bounds, Manifest, ManifestColumn};
 pub use money::ExactSum;
 pub use normalize::{normalization_sql, normalized_column_sql};
 pub use object::Object;
