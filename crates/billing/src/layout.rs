@@ -133,13 +133,12 @@ pub fn discover(objects: impl IntoIterator<Item = Object>) -> Discovery {
             .take(&place, object);
     }
     let mut exports = Vec::with_capacity(drafts.len());
-    let mut taken = BTreeSet::new();
+    let roots: BTreeSet<_> = drafts.keys().cloned().collect();
     for ((root, family), draft) in drafts {
-        let Some(address) = owners.address(&root, family, &taken) else {
+        let Some(address) = owners.address(&root, family, &roots) else {
             outside.extend(draft.objects());
             continue;
         };
-        taken.insert(address.clone());
         let (export, left_over) = draft.finish(root, address, family);
         outside.extend(left_over);
         exports.push(export);
@@ -219,13 +218,24 @@ impl Owners {
 
     /// The root under which an export can be told from all others, or `None` where a folder is
     /// another's: what else lies there may be a copy of it, and would be counted twice.
-    fn address(&self, root: &str, family: Family, taken: &BTreeSet<String>) -> Option<String> {
-        match family {
-            Family::DataExport if taken.contains(root) => Some(join(root, DATA)),
-            Family::Months if self.is_a_providers(root) => None,
-            _ if taken.contains(root) => None,
-            _ => Some(root.to_owned()),
+    fn address(
+        &self,
+        root: &str,
+        family: Family,
+        roots: &BTreeSet<(String, Family)>,
+    ) -> Option<String> {
+        let providers = [Family::Legacy, Family::DataExport, Family::Azure];
+        let is_taken = |root: &str, before: Family| {
+            let mut others = providers.into_iter().filter(|other| *other < before);
+            others.any(|other| roots.contains(&(root.to_owned(), other)))
+        };
+        if !is_taken(root, family) {
+            let is_copy = family == Family::Months && self.is_a_providers(root);
+            return (!is_copy).then(|| root.to_owned());
         }
+        let data = join(root, DATA);
+        let is_free = family == Family::DataExport && !is_taken(&data, Family::Months);
+        is_free.then_some(data)
     }
 
     fn is_a_providers(&self, folder: &str) -> bool {
