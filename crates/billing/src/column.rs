@@ -5,6 +5,8 @@ mod aws;
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
+use crate::dialect::canonical;
+
 /// The longest identifier Postgres keeps whole, in bytes.
 const SQL_LIMIT: usize = 63;
 /// The longest column name of AWS's catalog.
@@ -42,13 +44,6 @@ fn separate(name: &mut String) {
 fn shorten(name: String) -> String {
     let excess = name.len().saturating_sub(ATHENA_LIMIT);
     name.replacen('_', "", excess)
-}
-
-/// A name without what its many spellings differ in: small ASCII letters and digits only, so
-/// `lineItem/UsageStartDate`, `line_item_usage_start_date` and `lineitem_usagestartdate` are one.
-pub fn canonical(name: &str) -> String {
-    let kept = name.chars().filter(char::is_ascii_alphanumeric);
-    kept.map(|c| c.to_ascii_lowercase()).collect()
 }
 
 /// AWS's columns by their canonical names.

@@ -2,8 +2,6 @@
 
 use std::collections::HashSet;
 
-use crate::column::canonical;
-
 /// A family of column names. Every spelling of a family's names is the same dialect: snake case,
 /// camel case, dotted, squeezed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -15,7 +13,7 @@ pub enum Dialect {
     /// FOCUS, of any version and from any provider: `BilledCost`.
     Focus,
     /// Azure's cost details of any agreement: `CostInBillingCurrency`, `Cost`, `PreTaxCost`.
-    AzureCost,
+    Azure,
     /// Google's billing export, nested or flattened: `usage_start_time`, `sku.id`, `credits`.
     Gcp,
 }
@@ -31,17 +29,24 @@ impl Dialect {
         // FOCUS first: exports of Azure and AWS in FOCUS carry columns of their own as well.
         if has(&FOCUS) {
             Some(Self::Focus)
-        } else if starts("lineitem") || starts("identitylineitem") {
+        } else if starts("lineitem") || starts("identitylineitem") || has(&AWS_CUR) {
             let second = has(&AWS_CUR_2);
             Some(if second { Self::AwsCur2 } else { Self::AwsCur })
-        } else if has(&GCP) && has(&GCP_COST) {
+        } else if has(&GCP) || (has(&["cost"]) && has(&GCP_WITH_COST)) {
             Some(Self::Gcp)
-        } else if has(&AZURE_COST) && has(&AZURE) {
-            Some(Self::AzureCost)
+        } else if has(&AZURE) || (has(&["cost"]) && has(&AZURE_WITH_COST)) {
+            Some(Self::Azure)
         } else {
             None
         }
     }
+}
+
+/// A name without what its many spellings differ in: small ASCII letters and digits only, so
+/// `lineItem/UsageStartDate`, `line_item_usage_start_date` and `lineitem_usagestartdate` are one.
+pub fn canonical(name: &str) -> String {
+    let kept = name.chars().filter(char::is_ascii_alphanumeric);
+    kept.map(|c| c.to_ascii_lowercase()).collect()
 }
 
 /// Costs and charge periods have these names in FOCUS only (FOCUS specification, "Columns").
@@ -52,6 +57,8 @@ const FOCUS: [&str; 5] = [
     "chargeperiodstart",
     "chargeperiodend",
 ];
+
+const AWS_CUR: [&str; 2] = ["billpayeraccountid", "billbillingentity"];
 
 /// Columns that CUR 2.0 has and the legacy report never had: names of accounts, and maps where the
 /// legacy report has one column a key (AWS Data Exports user guide, "CUR 2.0").
@@ -64,18 +71,22 @@ const AWS_CUR_2: [&str; 6] = [
     "discount",
 ];
 
-const GCP: [&str; 4] = ["usagestarttime", "usageendtime", "exporttime", "costtype"];
-const GCP_COST: [&str; 3] = ["cost", "credits", "costatlist"];
+const GCP: [&str; 3] = ["skudescription", "invoicemonth", "costatlist"];
+/// `cost` alone could be anybody's.
+const GCP_WITH_COST: [&str; 5] = [
+    "usagestarttime",
+    "usageendtime",
+    "exporttime",
+    "costtype",
+    "projectid",
+];
 
-const AZURE_COST: [&str; 5] = [
+const AZURE: [&str; 3] = [
     "costinbillingcurrency",
     "costinpricingcurrency",
-    "costinusd",
     "pretaxcost",
-    "cost",
 ];
-/// `cost` alone could be anybody's.
-const AZURE: [&str; 6] = [
+const AZURE_WITH_COST: [&str; 6] = [
     "metercategory",
     "meterid",
     "metername",
@@ -118,14 +129,11 @@ mod tests {
             ),
             (
                 "SubscriptionId Date CostInBillingCurrency MeterCategory",
-                Dialect::AzureCost,
+                Dialect::Azure,
             ),
-            (
-                "SubscriptionGuid UsageDateTime PreTaxCost",
-                Dialect::AzureCost,
-            ),
-            ("date meterId costInBillingCurrency", Dialect::AzureCost),
-            ("SubscriptionId Date Cost", Dialect::AzureCost),
+            ("SubscriptionGuid UsageDateTime PreTaxCost", Dialect::Azure),
+            ("date meterId costInBillingCurrency", Dialect::Azure),
+            ("SubscriptionId Date Cost", Dialect::Azure),
             (
                 "billing_account_id service.id usage_start_time cost credits",
                 Dialect::Gcp,
@@ -135,6 +143,13 @@ mod tests {
                 Dialect::Gcp,
             ),
             ("service__id export_time cost", Dialect::Gcp),
+            ("service.id sku.description credits", Dialect::Gcp),
+            ("project__id cost", Dialect::Gcp),
+            (
+                "bill_payer_account_id bill_payer_account_name",
+                Dialect::AwsCur2,
+            ),
+            ("costInBillingCurrency date", Dialect::Azure),
         ] {
             assert_eq!(of(columns), Some(dialect), "{columns}");
         }

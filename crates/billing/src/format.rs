@@ -97,8 +97,8 @@ impl Format {
             (Dialect::AwsCur2, _) => Self::AwsCur2,
             (Dialect::AwsCur, _) if is_csv => Self::AwsCurCsv,
             (Dialect::AwsCur, _) => Self::AwsCurParquet,
-            (Dialect::AzureCost, _) if says_amortized(name) => Self::AzureAmortized,
-            (Dialect::AzureCost, _) => Self::AzureActual,
+            (Dialect::Azure, _) if says_amortized(name) => Self::AzureAmortized,
+            (Dialect::Azure, _) => Self::AzureActual,
             (Dialect::Gcp, _) => Self::GcpBilling,
         }
     }

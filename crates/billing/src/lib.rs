@@ -28,8 +28,8 @@ pub mod normalize;
 pub mod object;
 pub mod period;
 
-pub use column::{SqlName, athena_name, canonical, column_name, sql_names, table_name};
-pub use dialect::Dialect;
+pub use column::{SqlName, athena_name, column_name, sql_names, table_name};
+pub use dialect::{Dialect, canonical};
 pub use error::Error;
 pub use file_kind::{Compression, FileKind};
 pub use format::{Evidence, Format};

@@ -13,6 +13,7 @@ mod counters;
 mod error;
 mod expr;
 mod footer;
+mod identify;
 mod in_file;
 mod kind;
 mod memory;

@@ -117,7 +117,8 @@ static WHOLE: std::sync::LazyLock<Vec<String>> = std::sync::LazyLock::new(|| {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::column::{athena_name, canonical, column_name};
+    use crate::column::{athena_name, column_name};
+    use crate::dialect::canonical;
     use std::collections::HashMap;
 
     #[test]
