@@ -10,6 +10,10 @@ use std::marker::PhantomData;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+/// The longest text that is taken. Stores allow keys of 1,024 bytes, and no name is longer; what
+/// is taken may get into messages and tables.
+const LONGEST: usize = 2_000;
+
 /// A string that says something, or nothing.
 #[derive(Debug, Default)]
 pub(super) struct Text(pub(super) Option<String>);
@@ -75,7 +79,7 @@ trait Take<'de>: Default {
 
 impl Take<'_> for Text {
     fn string(&mut self, text: &str) {
-        if !text.trim().is_empty() {
+        if !text.trim().is_empty() && text.len() <= LONGEST {
             self.0 = Some(text.to_owned());
         }
     }
@@ -109,7 +113,10 @@ impl<'de, T: Deserialize<'de>, const LIMIT: usize> Take<'de> for List<T, LIMIT> 
 
 impl<'de> Take<'de> for Entry {
     fn string(&mut self, text: &str) {
-        *self = Self::Name(text.to_owned());
+        *self = match text.len() {
+            0..=LONGEST => Self::Name(text.to_owned()),
+            long => Self::Other(format!("a text of {long} bytes")),
+        };
     }
 
     fn scalar(&mut self, value: &dyn fmt::Display) {

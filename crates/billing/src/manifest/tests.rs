@@ -179,6 +179,15 @@ fn keys_that_leave_the_export_are_refused_by_name() {
 }
 
 #[test]
+fn endless_texts_get_into_no_message_and_no_table() {
+    let endless = "x".repeat(1 << 20);
+    let error = with_files(&format!(r#"["{endless}.csv"]"#)).unwrap_err();
+    assert!(error.to_string().len() < 200, "{}", error.to_string().len());
+    let text = format!(r#"{{"assemblyId": "{endless}", "executionId": "e", "reportKeys": []}}"#);
+    assert_eq!(parse(&text).unwrap().id, "e");
+}
+
+#[test]
 fn keys_of_another_folder_are_refused_even_where_its_name_begins_alike() {
     for outside in ["R", "R2/x.parquet", "other/R/x.parquet", "/etc/x.parquet"] {
         let error = with_files_under("R", &format!(r#"["{outside}"]"#)).unwrap_err();
