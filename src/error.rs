@@ -270,9 +270,7 @@ fn engine_code(error: &engine::Error) -> Code {
         E::Store(error) => store_code(error),
         E::Billing(_) => Code::ERRCODE_FDW_ERROR,
         E::MissingFile { .. } => Code::ERRCODE_FDW_REPLY_HANDLE,
-        E::UnsupportedFormat { .. } | E::UnsupportedType { .. } => {
-            Code::ERRCODE_FEATURE_NOT_SUPPORTED
-        }
+        E::UnsupportedType { .. } => Code::ERRCODE_FEATURE_NOT_SUPPORTED,
         E::NoMonth { .. } => Code::ERRCODE_NO_DATA_FOUND,
         E::BadFile { .. } => Code::ERRCODE_DATA_CORRUPTED,
         E::Malformed(malformed) => match malformed.problem {

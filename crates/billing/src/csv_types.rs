@@ -3,7 +3,7 @@
 //! A name tells the type, as it does in the Parquet files of the same export, so that a month in
 //! CSV and a month in Parquet fit one table. Amounts are doubles there, and rates text.
 
-use std::collections::HashSet;
+use crate::dialect::{Dialect, canonical};
 
 /// The type of a column in a CSV file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,19 +20,16 @@ pub enum CsvType {
     Json,
 }
 
-/// Who wrote a CSV file: names mean different things to different writers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Dialect {
-    /// AWS Cost and Usage Reports, legacy and 2.0.
-    Aws,
-    /// FOCUS, of any provider.
-    Focus,
-    /// Azure's cost details, actual and amortized, of any agreement.
-    Azure,
-    /// Google's billing export, flattened.
-    Gcp,
-    /// Anything else.
-    Other,
+/// The type of a column with this header in a file of this dialect.
+pub fn csv_type(dialect: Option<Dialect>, header: &str) -> CsvType {
+    let name = canonical(header);
+    match dialect {
+        Some(Dialect::AwsCur | Dialect::AwsCur2) => aws(&name),
+        Some(Dialect::Focus) => focus(&name),
+        Some(Dialect::Azure) => azure(&name),
+        Some(Dialect::Gcp) => gcp(&name),
+        None => CsvType::Text,
+    }
 }
 
 /// What columns of AWS begin with, in canonical form: `lineItem/…`, `line_item_…`, `lineitem_…`.
@@ -46,62 +43,6 @@ const AWS_CATEGORIES: [&str; 8] = [
     "discount",
     "splitlineitem",
 ];
-
-/// Columns of FOCUS that no other format has.
-const FOCUS_COLUMNS: [&str; 5] = [
-    "billedcost",
-    "effectivecost",
-    "contractedcost",
-    "chargeperiodstart",
-    "chargecategory",
-];
-
-const AZURE_COLUMNS: [&str; 4] = [
-    "metercategory",
-    "meterid",
-    "consumedservice",
-    "unitofmeasure",
-];
-
-const GCP_COLUMNS: [&str; 4] = ["serviceid", "servicedescription", "skuid", "projectid"];
-
-impl Dialect {
-    /// The writer of a file with these columns.
-    pub fn of<S: AsRef<str>>(headers: &[S]) -> Self {
-        let names: HashSet<String> = headers.iter().map(|h| canonical(h.as_ref())).collect();
-        let has = |columns: &[&str]| columns.iter().filter(|c| names.contains(**c)).count();
-        let is_aws = |name: &String| name.starts_with("lineitem") || name.starts_with("billpayer");
-        if names.iter().any(is_aws) {
-            Self::Aws
-        } else if has(&FOCUS_COLUMNS) >= 2 {
-            Self::Focus
-        } else if has(&AZURE_COLUMNS) >= 2 {
-            Self::Azure
-        } else if names.contains("cost") && has(&GCP_COLUMNS) >= 2 {
-            Self::Gcp
-        } else {
-            Self::Other
-        }
-    }
-
-    /// The type of a column with this header.
-    pub fn csv_type(self, header: &str) -> CsvType {
-        let name = canonical(header);
-        match self {
-            Self::Aws => aws(&name),
-            Self::Focus => focus(&name),
-            Self::Azure => azure(&name),
-            Self::Gcp => gcp(&name),
-            Self::Other => CsvType::Text,
-        }
-    }
-}
-
-/// A name without what its spellings differ in.
-fn canonical(header: &str) -> String {
-    let letters = header.chars().filter(char::is_ascii_alphanumeric);
-    letters.map(|c| c.to_ascii_lowercase()).collect()
-}
 
 /// AWS's types, which its Parquet files and its Athena tables agree about. Columns that came later
 /// follow the rule that Cloud Intelligence Dashboards has for them.
@@ -215,7 +156,7 @@ mod tests {
 
     fn check(dialect: Dialect, types: &[(&str, CsvType)]) {
         for (header, wanted) in types {
-            assert_eq!(dialect.csv_type(header), *wanted, "{header}");
+            assert_eq!(csv_type(Some(dialect), header), *wanted, "{header}");
         }
     }
 
@@ -244,11 +185,11 @@ mod tests {
                 "savingsplan_totalcommitmenttodate",
             ],
         ] {
-            let types = spelling.map(|header| Dialect::Aws.csv_type(header));
+            let types = spelling.map(|header| csv_type(Some(Dialect::AwsCur), header));
             assert_eq!(types, [Double, Text, Timestamp, Double, Double]);
         }
         check(
-            Dialect::Aws,
+            Dialect::AwsCur2,
             &[
                 ("identity/TimeInterval", Text),
                 ("bill/BillingPeriodEndDate", Timestamp),
@@ -351,29 +292,5 @@ mod tests {
                 ("invoice.month", Text),
             ],
         );
-    }
-
-    #[test]
-    fn the_writer_of_a_file_is_known_by_few_columns() {
-        for (headers, dialect) in [
-            (
-                &["identity/LineItemId", "lineItem/UnblendedCost"][..],
-                Dialect::Aws,
-            ),
-            (&["line_item_product_code"], Dialect::Aws),
-            (&["ChargePeriodStart", "BilledCost", "Tags"], Dialect::Focus),
-            (
-                &["SubscriptionGuid", "MeterCategory", "MeterId"],
-                Dialect::Azure,
-            ),
-            (
-                &["billing_account_id", "service.id", "sku.id", "cost"],
-                Dialect::Gcp,
-            ),
-            (&["a", "cost"], Dialect::Other),
-            (&[], Dialect::Other),
-        ] {
-            assert_eq!(Dialect::of(headers), dialect, "{headers:?}");
-        }
     }
 }

@@ -30,14 +30,6 @@ pub enum Error {
         /// The missing file, as `s3://bucket/key`.
         file: String,
     },
-    /// The export's format is recognised but cannot be read.
-    #[error("export {export} is in format {format}, which cannot be read yet")]
-    UnsupportedFormat {
-        /// The export's root folder.
-        export: String,
-        /// The format's name, as `cost_discover` shows it.
-        format: &'static str,
-    },
     /// The export has no month at all, or not the one asked for.
     #[error("export {export} has no billing period {period}")]
     NoMonth {
@@ -116,12 +108,9 @@ impl Error {
             Self::Store(error) => error.hint().to_owned(),
             Self::Billing(error) => error.hint().to_string(),
             Self::MissingFile { .. } => {
-                "A delivery may be in progress. Try again later; if it stays, ask AWS to redeliver the month."
+                "A delivery may be in progress. Try again later; if it stays, have the provider redeliver the month."
             }
             .to_owned(),
-            Self::UnsupportedFormat { .. } => {
-                "Legacy Cost and Usage Reports in Parquet (the Athena integration) can be read.".to_owned()
-            }
             Self::NoMonth { .. } => "cost_discover(server) shows the months of each export.".to_owned(),
             Self::BadFile { .. } => {
                 "The file is damaged or incomplete. Ask AWS to redeliver the month, or copy it again.".to_owned()

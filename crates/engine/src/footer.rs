@@ -41,9 +41,9 @@ impl Footer {
     /// # Errors
     /// [`crate::Error::BadFile`], [`crate::Error::Malformed`] and the store's errors; the file is
     /// named.
-    pub async fn of(store: &Store, object: &Object) -> Result<Self> {
+    pub async fn of(store: &Store, object: &Object, kind: FileKind) -> Result<Self> {
         let traffic = Arc::new(Traffic::default());
-        let footer = caught(read(store, object, traffic.clone())).await;
+        let footer = caught(read(store, object, kind, traffic.clone())).await;
         footer.map_err(|e| e.of_file(store, &object.key, &traffic))
     }
 }
@@ -52,16 +52,16 @@ impl Footer {
 ///
 /// # Errors
 /// [`crate::Error::Execution`] when it is no such file, and the store's errors.
-pub(crate) async fn read(store: &Store, object: &Object, traffic: Arc<Traffic>) -> Result<Footer> {
-    match is_csv(object) {
-        true => read_header(store, object, traffic).await,
-        false => read_footer(store, object, traffic).await,
+pub(crate) async fn read(
+    store: &Store,
+    object: &Object,
+    kind: FileKind,
+    traffic: Arc<Traffic>,
+) -> Result<Footer> {
+    match kind {
+        FileKind::Csv { .. } => read_header(store, object, traffic).await,
+        FileKind::Parquet => read_footer(store, object, traffic).await,
     }
-}
-
-/// Whether a data file is CSV; anything else is read as Parquet.
-pub(crate) fn is_csv(object: &Object) -> bool {
-    matches!(FileKind::of(&object.key), Some(FileKind::Csv { .. }))
 }
 
 async fn read_header(store: &Store, object: &Object, traffic: Arc<Traffic>) -> Result<Footer> {
@@ -87,15 +87,19 @@ async fn read_footer(store: &Store, object: &Object, traffic: Arc<Traffic>) -> R
     let file = metadata.file_metadata();
     let schema = parquet_to_arrow_schema(file.schema_descr(), file.key_value_metadata())
         .map_err(DataFusionError::from)?;
-    let mut columns = Vec::with_capacity(schema.fields().len());
-    flatten("", schema.fields(), &mut columns);
     Ok(Footer {
-        columns,
+        columns: leaves(schema.fields()),
         rows: u64::try_from(file.num_rows()).ok(),
     })
 }
 
-/// Appends the fields, and for a struct the fields within it.
+/// The columns of a file: its fields, and for a struct the fields within it.
+pub(crate) fn leaves(fields: &Fields) -> Vec<Column> {
+    let mut columns = Vec::with_capacity(fields.len());
+    flatten("", fields, &mut columns);
+    columns
+}
+
 fn flatten(prefix: &str, fields: &Fields, columns: &mut Vec<Column>) {
     for field in fields {
         let name = format!("{prefix}{}", field.name());

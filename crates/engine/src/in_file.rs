@@ -12,6 +12,8 @@ use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use datafusion::physical_expr_adapter::{PhysicalExprAdapter, PhysicalExprAdapterFactory};
 
 use crate::compute::Kernel;
+use crate::footer::leaves;
+use crate::names::Names;
 use crate::types::{has_json, is_widening, type_name};
 use crate::{Error, Kind};
 
@@ -22,9 +24,14 @@ pub(crate) struct OnlyWidening;
 
 impl PhysicalExprAdapterFactory for OnlyWidening {
     fn create(&self, wanted: SchemaRef, found: SchemaRef) -> Result<Arc<dyn PhysicalExprAdapter>> {
-        for wanted in wanted.fields() {
+        let file = InFile {
+            names: Names::new(leaves(found.fields()).into_iter().map(|c| c.name).collect()),
+            found,
+            wanted,
+        };
+        for wanted in file.wanted.fields() {
             let name = file_name(wanted.name());
-            let Some(found) = find(found.fields(), name) else {
+            let Some(found) = file.path(name).and_then(|mut path| path.pop()) else {
                 continue;
             };
             if !is_widening(found.data_type(), wanted.data_type()) {
@@ -39,7 +46,7 @@ impl PhysicalExprAdapterFactory for OnlyWidening {
                 })));
             }
         }
-        Ok(Arc::new(InFile { wanted, found }))
+        Ok(Arc::new(file))
     }
 }
 
@@ -48,18 +55,14 @@ pub(crate) fn file_name(name: &str) -> &str {
     name.split_once('\0').map_or(name, |(name, _)| name)
 }
 
-/// The field of this name: the column itself, or what is within structs, as in `service.id`.
-fn find<'a>(fields: &'a Fields, name: &str) -> Option<&'a Field> {
-    path(fields, name)?.pop()
-}
-
-/// The column that has the field of this name, and the fields within it up to that one.
+/// The column that has the field of this name, and the fields within it up to that one, as in
+/// `service.id`.
 fn path<'a>(fields: &'a Fields, name: &str) -> Option<Vec<&'a Field>> {
     if let Some((_, field)) = fields.find(name) {
         return Some(vec![field]);
     }
     let dots = name.match_indices('.').map(|(dot, _)| name.split_at(dot));
-    let within = dots.filter_map(|(outer, inner)| {
+    let mut within = dots.filter_map(|(outer, inner)| {
         let (_, field) = fields.find(outer)?;
         let DataType::Struct(parts) = field.data_type() else {
             return None;
@@ -68,13 +71,14 @@ fn path<'a>(fields: &'a Fields, name: &str) -> Option<Vec<&'a Field>> {
         path.insert(0, field);
         Some(path)
     });
-    within.into_iter().next()
+    within.next()
 }
 
 #[derive(Debug)]
 struct InFile {
     wanted: SchemaRef,
     found: SchemaRef,
+    names: Names,
 }
 
 impl PhysicalExprAdapter for InFile {
@@ -96,6 +100,14 @@ impl PhysicalExprAdapter for InFile {
 }
 
 impl InFile {
+    /// The field that a name means.
+    fn path(&self, name: &str) -> Option<Vec<&Field>> {
+        path(self.found.fields(), name).or_else(|| {
+            let known = self.names.find(name)?;
+            path(self.found.fields(), known)
+        })
+    }
+
     fn column(&self, column: &Column) -> Result<Arc<dyn PhysicalExpr>> {
         let wanted = self.wanted.field_with_name(column.name())?.data_type();
         let Some((read, found)) = self.read(column)? else {
@@ -117,15 +129,18 @@ impl InFile {
     /// The file's column, or the part of it that the name says, and its type there.
     fn read(&self, column: &Column) -> Result<Option<(Arc<dyn PhysicalExpr>, &DataType)>> {
         let name = file_name(column.name());
-        let Some(path) = path(self.found.fields(), name) else {
+        let Some(path) = self.path(name) else {
             return Ok(None);
         };
         let Some((last, outer)) = path.split_last() else {
             return Ok(None);
         };
         let Some((first, inner)) = outer.split_first() else {
-            let index = self.found.index_of(name)?;
-            return Ok(Some((Arc::new(Column::new(name, index)), last.data_type())));
+            let index = self.found.index_of(last.name())?;
+            return Ok(Some((
+                Arc::new(Column::new(last.name(), index)),
+                last.data_type(),
+            )));
         };
         let index = self.found.index_of(first.name())?;
         let mut arguments: Vec<Arc<dyn PhysicalExpr>> =

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Field as ArrowField, FieldRef, Schema, SchemaRef};
 use async_trait::async_trait;
+use billing::FileKind;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::datasource::TableType;
@@ -24,7 +25,7 @@ use store::{Store, Traffic};
 use crate::Kind;
 use crate::bill::Delivery;
 use crate::csv::{CsvFiles, Wanted};
-use crate::footer::{FOOTER_READ, is_csv};
+use crate::footer::FOOTER_READ;
 use crate::in_file::OnlyWidening;
 use crate::query::{Field, Source};
 use crate::reader::{Footers, Readers};
@@ -68,9 +69,9 @@ impl Table {
             for object in &delivery.files {
                 let file = PartitionedFile::new_from_meta(store.meta(object)?);
                 let file = file.with_partition_values(values.clone());
-                match is_csv(object) {
-                    true => csv.push(file),
-                    false => parquet.push(file),
+                match delivery.kind(object) {
+                    FileKind::Csv { .. } => csv.push(file),
+                    FileKind::Parquet => parquet.push(file),
                 }
             }
         }

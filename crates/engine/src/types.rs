@@ -45,7 +45,7 @@ pub(crate) fn map() -> DataType {
 }
 
 /// What a column of a CSV file would be in Parquet.
-pub(crate) fn csv_type(csv: CsvType) -> DataType {
+pub(crate) fn arrow_type(csv: CsvType) -> DataType {
     match csv {
         CsvType::Text => DataType::Utf8,
         CsvType::Double => DataType::Float64,

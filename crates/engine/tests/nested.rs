@@ -12,7 +12,7 @@ use arrow::array::{
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::{DataType, Field as ArrowField, Fields};
 use arrow::util::display::array_value_to_string;
-use billing::{BillingPeriod, Object};
+use billing::{BillingPeriod, FileKind, Object};
 use engine::{
     Aggregate, Comparison, Delivery, Engine, Error, Expr, Field, Footer, Function, Kind, Query,
     Request, Scan, Shape, Source, Value, sql_type,
@@ -48,9 +48,10 @@ impl Bench {
 
     fn columns(&self) -> Vec<String> {
         let (store, file) = (self.store.clone(), self.file.clone());
-        let footer = self
-            .engine
-            .run(async move { Footer::of(&store, &file).await }, || {});
+        let footer = self.engine.run(
+            async move { Footer::of(&store, &file, FileKind::Parquet).await },
+            || {},
+        );
         let columns = footer.unwrap().columns.into_iter();
         let described = columns.map(|c| {
             let data_type = sql_type(&c.data_type).unwrap_or("none".to_owned());
@@ -67,6 +68,7 @@ impl Bench {
             deliveries: vec![Delivery {
                 period: BillingPeriod::new(2025, 9).unwrap(),
                 manifest_id: None,
+                declared: None,
                 files: vec![self.file.clone()],
             }],
             concurrency: 2,
@@ -266,6 +268,11 @@ fn a_struct_is_its_leaves() {
     assert_eq!(
         bench.column("project.labels", Kind::Jsonb),
         [r#"{"env":"prod"}"#, "{}", "~"]
+    );
+    // As other months spell it.
+    assert_eq!(
+        bench.column("service_id", Kind::Text),
+        ["24E6", "5490", "~"]
     );
     assert_eq!(bench.column("service.none", Kind::Text), ["~", "~", "~"]);
     assert_eq!(bench.column("nothing.id", Kind::Text), ["~", "~", "~"]);

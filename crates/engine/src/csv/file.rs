@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::datatypes::SchemaRef;
-use billing::Dialect;
+use billing::{Dialect, csv_type};
 use bytes::Bytes;
 use datafusion::common::{DataFusionError, Result};
 use object_store::path::Path;
@@ -16,7 +16,8 @@ use super::records::{Batch, Found, Records};
 use super::unpack::Unpacker;
 use super::{archive, cells, header};
 use crate::footer::Column;
-use crate::types::csv_type;
+use crate::names::Names;
+use crate::types::arrow_type;
 use crate::{Error, Kind};
 
 /// Bytes that tell a byte order mark.
@@ -50,7 +51,7 @@ pub(crate) async fn columns(object: Object) -> Result<Vec<Column>> {
     let names = text.header(&mut records).await?;
     let dialect = Dialect::of(&names);
     let columns = names.into_iter().map(|name| Column {
-        data_type: csv_type(dialect.csv_type(&name)),
+        data_type: arrow_type(csv_type(dialect, &name)),
         name,
     });
     Ok(columns.collect())
@@ -81,10 +82,11 @@ impl File {
         let mut text = Text::open(&object).await?;
         let mut records = Records::new(most);
         let names = text.header(&mut records).await?;
-        let place = |wanted: &Wanted| names.iter().position(|name| *name == wanted.name);
+        let known = Names::new(names.clone());
+        let place = |wanted: &Wanted| known.place(&wanted.name);
         Ok(Self {
             places: wanted.iter().map(place).collect(),
-            null_word: Dialect::of(&names) == Dialect::Focus,
+            null_word: Dialect::of(&names) == Some(Dialect::Focus),
             text,
             records,
             names,

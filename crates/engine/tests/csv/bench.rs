@@ -4,7 +4,7 @@ use std::path::Path;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use billing::{BillingPeriod, Object};
+use billing::{BillingPeriod, FileKind, Object};
 use engine::{
     Delivery, Engine, Error, Field, Footer, Kind, Query, Request, Scan, Source, sql_type,
 };
@@ -63,7 +63,8 @@ impl Bench {
         let mut columns = Vec::new();
         for file in self.files() {
             let store = self.store.clone();
-            let footer = async move { Footer::of(&store, &file).await };
+            let footer =
+                async move { Footer::of(&store, &file, FileKind::of(&file.key).unwrap()).await };
             let footer = self.engine.run(footer, || {})?;
             let described = footer.columns.iter().map(|c| {
                 format!(
@@ -85,6 +86,7 @@ impl Bench {
             deliveries: vec![Delivery {
                 period: BillingPeriod::new(2025, 9).unwrap(),
                 manifest_id: None,
+                declared: None,
                 files: self.files(),
             }],
             concurrency: 1,

@@ -25,6 +25,15 @@ fn a_month_of_files_with_differing_headers_is_one_table() {
 }
 
 #[test]
+fn a_month_may_spell_its_columns_otherwise() {
+    let bench = Bench::with("a.csv", "lineItem/UsageType,x\n1,2\n");
+    bench.write("b.csv", "line_item_usage_type,x\n3,4\n");
+    bench.write("c.csv", "x,lineitem_usagetype,lineItem/UsageType\n6,7,5\n");
+    let wanted = [row(&["1"]), row(&["3"]), row(&["5"])];
+    assert_eq!(bench.texts(&["lineItem/UsageType"]).unwrap(), wanted);
+}
+
+#[test]
 fn rows_without_columns_are_counted() {
     let bench = Bench::with("a.csv", "x,y\n1,2\n3,4\n,\n");
     let counted = bench.run(bench.request(engine::Query::of(Vec::new())));

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use arrow::datatypes::DataType;
-use billing::{BillingPeriod, Object};
+use billing::{BillingPeriod, FileKind, Object};
 use engine::{
     Bill, Comparison, Delivery, Engine, Error, Expr, Field, Footer, Kind, Query, Request, Scan,
     Source, Value, sql_type,
@@ -115,8 +115,10 @@ impl Reader {
                 .engine
                 .run(async move { Ok(listing.list("csv").await?) }, || {})?;
             let (reading, file) = (store.clone(), files[0].clone());
-            self.engine
-                .run(async move { Footer::of(&reading, &file).await }, || {})?;
+            self.engine.run(
+                async move { Footer::of(&reading, &file, FileKind::of(&file.key).unwrap()).await },
+                || {},
+            )?;
             let fields = csv::COLUMNS.map(|(name, kind)| Field {
                 source: Source::File(name.to_owned()),
                 kind,
@@ -124,6 +126,7 @@ impl Reader {
             let delivery = Delivery {
                 period: BillingPeriod::new(2025, 9)?,
                 manifest_id: None,
+                declared: None,
                 files,
             };
             self.scan_files(Query::of(fields.into()), Vec::new(), vec![delivery])
