@@ -25,6 +25,18 @@ END
 $$;
 COMMENT ON FUNCTION @extschema@.drop_staged_table(text) IS 'Drops a table that waits to be swapped in, if it is there.';
 
+CREATE FUNCTION @extschema@.month_condition(relation regclass, month date) RETURNS text
+  LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT format('billing_period IS NOT NULL AND billing_period = %L', month)
+         || coalesce(string_agg(format(' AND %I = %L', p.name, p.value), '' ORDER BY a.attnum), '')
+    FROM (VALUES ('year', to_char(month, 'FMYYYY')), ('month', to_char(month, 'FMMM'))) AS p(name, value)
+    -- A column of the file that happens to have such a name says so.
+    JOIN pg_attribute a ON a.attrelid = relation AND a.attname = p.name AND a.atttypid IN ('text'::regtype, 'varchar'::regtype)
+     AND NOT a.attisdropped AND coalesce(array_to_string(a.attfdwoptions, ' ') NOT LIKE '%column_name=%', true)
+$$;
+COMMENT ON FUNCTION @extschema@.month_condition(regclass, date) IS
+  'What every row of a month fulfils in a foreign table: the columns that come from the path have the month''s values.';
+
 -- What the raw table's owner has added to it must hold for rows that do not pass through it.
 CREATE FUNCTION @extschema@.follow_raw_table(leaf regclass, parent regclass) RETURNS void
   LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -106,9 +118,8 @@ BEGIN
   PERFORM @extschema@.drop_staged_table(leaf);
   EXECUTE pg_catalog.format(
     'CREATE TABLE @extschema@.%I (LIKE @extschema@.%I, sync_timestamp timestamptz NOT NULL, '
-    'CONSTRAINT month CHECK (billing_period IS NOT NULL AND billing_period = %L AND year = %L AND month = %L))',
-    leaf, source.foreign_table, month,
-    pg_catalog.to_char(month, 'FMYYYY'), pg_catalog.to_char(month, 'FMMM'));
+    'CONSTRAINT month CHECK (%s))',
+    leaf, source.foreign_table, @extschema@.month_condition(ft, month));
   EXECUTE pg_catalog.format('ALTER TABLE @extschema@.%I OWNER TO cost_admin', leaf);
   staged := format('@extschema@.%I', leaf)::regclass;
   PERFORM @extschema@.follow_raw_table(staged, format('@extschema@.%I', source.raw_table)::regclass);

@@ -17,6 +17,7 @@ mod env;
 mod errors;
 mod filters;
 mod fixture;
+mod formats;
 mod front_door;
 mod harness;
 mod health;
@@ -48,6 +49,7 @@ const MODULES: &[&[Test]] = &[
     credentials::TESTS,
     real::TESTS,
     answers::TESTS,
+    formats::TESTS,
     sync::TESTS,
     sync_faults::TESTS,
     swap::TESTS,
