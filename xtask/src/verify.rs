@@ -1,5 +1,6 @@
 //! `cargo verify`: everything that must hold before a change is taken.
 
+use crate::azurite;
 use crate::cargo;
 use crate::install;
 use crate::licences;
@@ -14,6 +15,8 @@ pub struct Tested {
     postgres: Vec<(u32, PathBuf)>,
     /// The Python that has DuckDB.
     python: PathBuf,
+    /// The emulator of Azure Blob Storage.
+    azurite: PathBuf,
 }
 
 impl Tested {
@@ -58,7 +61,8 @@ pub fn verify() -> Result<()> {
             run(cargo::workspace("test", *major, pg_config)
                 .args(["--test", "it"])
                 .env("CUR_FDW_PG_CONFIG", pg_config)
-                .env("CUR_FDW_PYTHON", &tested.python))
+                .env("CUR_FDW_PYTHON", &tested.python)
+                .env("CUR_FDW_AZURITE", &tested.azurite))
         })?;
     }
     steps.print_times();
@@ -73,6 +77,7 @@ pub fn setup() -> Result<Tested> {
     needs.extend(postgres::needs(&majors)?);
     machine::setup(&needs)?;
     let python = postgres::python()?;
+    let azurite = azurite::installation()?;
     let mut found = Vec::new();
     for major in majors {
         let pg_config = postgres::pg_config(major).doing(format!(
@@ -84,6 +89,7 @@ pub fn setup() -> Result<Tested> {
     Ok(Tested {
         postgres: found,
         python,
+        azurite,
     })
 }
 

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod answers;
+mod azure_store;
 mod backend;
 mod cancel;
 mod credentials;
@@ -18,6 +19,7 @@ mod errors;
 mod filters;
 mod fixture;
 mod front_door;
+mod gcs_store;
 mod harness;
 mod health;
 mod keeping;
@@ -31,6 +33,7 @@ mod rescans;
 mod restatements;
 mod retention;
 mod ship;
+mod store_checks;
 mod swap;
 mod sync;
 mod sync_faults;
@@ -44,6 +47,8 @@ const MODULES: &[&[Test]] = &[
     harness::TESTS,
     errors::TESTS,
     credentials::TESTS,
+    azure_store::TESTS,
+    gcs_store::TESTS,
     real::TESTS,
     answers::TESTS,
     sync::TESTS,
