@@ -50,7 +50,7 @@ pub fn objects(bill: &MonthBill) -> impl Iterator<Item = (String, Vec<u8>)> {
 /// [`fixture::PRESS`] and nothing else.
 pub fn reads_everything(client: &mut Client, bills: &[MonthBill]) -> Result<()> {
     let tested = client.query(
-        "SELECT check, ok, detail FROM cost_analytics.cost_test('bills')",
+        "SELECT \"check\", ok, detail FROM cost_analytics.cost_test('bills')",
         &[],
     )?;
     for row in &tested {
