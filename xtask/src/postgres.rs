@@ -81,7 +81,10 @@ pub fn needs(majors: &[u32]) -> Result<Vec<Need>> {
     if majors.contains(&17) && !cache.join("pg17").exists() {
         needs.extend_from_slice(machine::POSTGRES_SOURCE);
     }
-    if !cache.join("python").exists() {
+    if ["python", "node"]
+        .iter()
+        .any(|name| !cache.join(name).exists())
+    {
         needs.extend_from_slice(machine::PYTHON);
     }
     Ok(needs)
@@ -155,7 +158,7 @@ pub fn python_for_focus() -> Result<PathBuf> {
 }
 
 /// The interpreter of an environment that has these packages.
-fn environment(name: &str, packages: &[&str]) -> Result<PathBuf> {
+pub fn environment(name: &str, packages: &[&str]) -> Result<PathBuf> {
     let environment = cache::fill(name, |scratch| {
         let environment = scratch.join(name);
         // The system's own Python: one from a version manager may lie where postgres cannot read.

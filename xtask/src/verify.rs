@@ -1,5 +1,6 @@
 //! `cargo verify`: everything that must hold before a change is taken.
 
+use crate::azurite;
 use crate::cargo;
 use crate::install;
 use crate::licences;
@@ -16,6 +17,8 @@ pub struct Tested {
     python: PathBuf,
     /// The Python that has the validator of FOCUS data, where it can be had.
     focus: Option<PathBuf>,
+    /// The emulator of Azure Blob Storage.
+    azurite: PathBuf,
 }
 
 impl Tested {
@@ -61,7 +64,8 @@ pub fn verify() -> Result<()> {
             tests
                 .args(["--test", "it"])
                 .env("CUR_FDW_PG_CONFIG", pg_config)
-                .env("CUR_FDW_PYTHON", &tested.python);
+                .env("CUR_FDW_PYTHON", &tested.python)
+                .env("CUR_FDW_AZURITE", &tested.azurite);
             if let Some(focus) = &tested.focus {
                 tests.env("CUR_FDW_FOCUS_PYTHON", focus);
             }
@@ -84,6 +88,7 @@ pub fn setup() -> Result<Tested> {
     if focus.is_none() {
         println!("There is no validator of FOCUS data, so its test passes without it.");
     }
+    let azurite = azurite::installation()?;
     let mut found = Vec::new();
     for major in majors {
         let pg_config = postgres::pg_config(major).doing(format!(
@@ -96,6 +101,7 @@ pub fn setup() -> Result<Tested> {
         postgres: found,
         python,
         focus,
+        azurite,
     })
 }
 

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod answers;
+mod azure_store;
 mod backend;
 mod cancel;
 mod credentials;
@@ -19,6 +20,7 @@ mod filters;
 mod fixture;
 mod formats;
 mod front_door;
+mod gcs_store;
 mod harness;
 mod health;
 mod keeping;
@@ -34,6 +36,7 @@ mod rescans;
 mod restatements;
 mod retention;
 mod ship;
+mod store_checks;
 mod swap;
 mod sync;
 mod sync_faults;
@@ -47,6 +50,8 @@ const MODULES: &[&[Test]] = &[
     harness::TESTS,
     errors::TESTS,
     credentials::TESTS,
+    azure_store::TESTS,
+    gcs_store::TESTS,
     real::TESTS,
     answers::TESTS,
     formats::TESTS,
