@@ -14,6 +14,9 @@ pub struct Tested {
     postgres: Vec<(u32, PathBuf)>,
     /// The Python that has DuckDB.
     python: PathBuf,
+    /// The Python that has nise. It needs forty packages, so a machine may well not get it: its tests
+    /// say then that they are skipped.
+    nise: Option<PathBuf>,
 }
 
 impl Tested {
@@ -46,9 +49,11 @@ pub fn verify() -> Result<()> {
     })?;
     steps.step("licences", licences::check)?;
     steps.step("unit and property tests", || {
-        run(cargo::workspace("test", major, pg_config).args([
-            "--lib", "--bins", "--test", "scan", "--test", "query", "--test", "fuzz",
-        ]))
+        run(cargo::workspace("test", major, pg_config)
+            .args([
+                "--lib", "--bins", "--test", "scan", "--test", "query", "--test", "fuzz",
+            ])
+            .env("CUR_FDW_PYTHON", &tested.python))
     })?;
     for (major, pg_config) in &tested.postgres {
         steps.step(&format!("install on Postgres {major}"), || {
@@ -58,7 +63,8 @@ pub fn verify() -> Result<()> {
             run(cargo::workspace("test", *major, pg_config)
                 .args(["--test", "it"])
                 .env("CUR_FDW_PG_CONFIG", pg_config)
-                .env("CUR_FDW_PYTHON", &tested.python))
+                .env("CUR_FDW_PYTHON", &tested.python)
+                .envs(tested.nise.iter().map(|nise| ("CUR_FDW_NISE", nise))))
         })?;
     }
     steps.print_times();
@@ -73,6 +79,13 @@ pub fn setup() -> Result<Tested> {
     needs.extend(postgres::needs(&majors)?);
     machine::setup(&needs)?;
     let python = postgres::python()?;
+    let nise = match postgres::python_with_nise() {
+        Ok(nise) => Some(nise),
+        Err(error) => {
+            println!("nise cannot be had, its tests will be skipped: {error}");
+            None
+        }
+    };
     let mut found = Vec::new();
     for major in majors {
         let pg_config = postgres::pg_config(major).doing(format!(
@@ -84,6 +97,7 @@ pub fn setup() -> Result<Tested> {
     Ok(Tested {
         postgres: found,
         python,
+        nise,
     })
 }
 

@@ -4,8 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
-use serde_json::Value;
-
 use super::*;
 use crate::duckdb::DuckDb;
 
@@ -13,32 +11,10 @@ fn month(sample: &Sample) -> MonthBill {
     sample.report.month(2025, 9, 0)
 }
 
-/// The keys that count: what the newest manifest names, or all data files.
-fn counted(report: &Report, bill: &MonthBill) -> Vec<String> {
-    let manifest = bill
-        .files
-        .iter()
-        .rfind(|file| file.key.to_lowercase().ends_with("manifest.json"));
-    let Some(manifest) = manifest else {
-        return bill.files.iter().map(|file| file.key.clone()).collect();
-    };
-    let manifest: Value = serde_json::from_slice(&manifest.bytes).unwrap();
-    let texts = |list: &Value| -> Vec<String> {
-        let items = list.as_array().into_iter().flatten();
-        items
-            .filter_map(|item| item.as_str().map(str::to_owned))
-            .collect()
-    };
-    let mut keys = texts(&manifest["reportKeys"]);
-    let bucket = format!("s3://{}/", report.bucket);
-    keys.extend(
-        texts(&manifest["dataFiles"])
-            .iter()
-            .map(|uri| uri.replace(&bucket, "")),
-    );
-    let blobs = manifest["blobs"].as_array().into_iter().flatten();
-    keys.extend(blobs.filter_map(|blob| blob["blobName"].as_str().map(str::to_owned)));
-    keys
+/// The keys that count.
+fn named(report: &Report, bill: &MonthBill) -> Vec<String> {
+    let files = counted(&bill.files, &report.bucket);
+    files.into_iter().map(|file| file.key.clone()).collect()
 }
 
 #[test]
@@ -225,7 +201,7 @@ fn odd_chunks_are_there_but_only_the_empty_ones_are_named() {
         .find(|sample| sample.name == "cur-csv-odd")
         .unwrap();
     let bill = month(sample);
-    let counted = counted(&sample.report, &bill);
+    let counted = named(&sample.report, &bill);
     let data: Vec<&BillFile> = bill
         .files
         .iter()
@@ -257,7 +233,7 @@ fn a_restated_month_differs_in_every_format() {
             sample.name
         );
         let new = sample.report.delivery.versioning == Versioning::CreateNew;
-        let keys = |bill: &MonthBill| counted(&sample.report, bill);
+        let keys = |bill: &MonthBill| named(&sample.report, bill);
         let apart = keys(&first).iter().all(|key| !keys(&second).contains(key));
         assert!(
             !new || apart,
@@ -291,13 +267,12 @@ impl Reading {
         let bill = month(sample);
         let root = self.dir.path().join(name);
         let mut paths = Vec::new();
-        for key in counted(&sample.report, &bill) {
-            let file = bill.files.iter().find(|file| file.key == key).unwrap();
+        for file in counted(&bill.files, &sample.report.bucket) {
             // DuckDB takes no empty file and opens no archive.
             if file.bytes.is_empty() {
                 continue;
             }
-            let path = root.join(&key);
+            let path = root.join(&file.key);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(&path, &file.bytes).unwrap();
             paths.push(format!("'{}'", unzipped(&path)));
@@ -555,8 +530,8 @@ fn google_has_late_usage_and_the_next_months_first_hours() {
         };
         let found = reading.texts(&format!(
             "SELECT string_agg(DISTINCT {month}, ' '), \
-                    (count(*) FILTER (WHERE usage_start_time::timestamptz < '2025-09-01 00:00Z') > 0), \
-                    (count(*) FILTER (WHERE usage_start_time::timestamptz >= '2025-10-01 00:00Z') > 0) \
+                    (count(*) FILTER (WHERE usage_start_time::timestamptz < '2025-09-01 00:00:00Z') > 0), \
+                    (count(*) FILTER (WHERE usage_start_time::timestamptz >= '2025-10-01 00:00:00Z') > 0) \
                FROM \"{name}\""
         ));
         assert_eq!(found, ["202509", "True", "True"], "{name}");

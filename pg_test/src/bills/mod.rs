@@ -192,6 +192,29 @@ impl Report {
     }
 }
 
+/// The data files that count: those the newest manifest names, or all where there is none. Of
+/// deliveries that keep their own manifest the files must be in the order of delivery.
+pub fn counted<'a>(files: &'a [BillFile], bucket: &str) -> Vec<&'a BillFile> {
+    let is_manifest = |file: &&BillFile| file.key.to_lowercase().ends_with("manifest.json");
+    let Some(manifest) = files.iter().rfind(is_manifest) else {
+        return files.iter().collect();
+    };
+    let manifest: serde_json::Value =
+        serde_json::from_slice(&manifest.bytes).expect("a manifest is JSON");
+    let list = |name: &str| manifest[name].as_array().cloned().unwrap_or_default();
+    let names = [list("reportKeys"), list("dataFiles"), list("blobs")].concat();
+    let uri = format!("s3://{bucket}/");
+    let key = |name: &serde_json::Value| {
+        let name = name.as_str().or(name["blobName"].as_str());
+        name.expect("a name of a file").replace(&uri, "")
+    };
+    let file = |key: String| files.iter().find(|file| file.key == key);
+    names
+        .iter()
+        .map(|name| file(key(name)).expect("a manifest names files that are there"))
+        .collect()
+}
+
 /// The object AWS keeps beside the data to say that it is complete: one column, one row, READY.
 pub fn status_file(report: &Report) -> BillFile {
     let field = Field::new("status", DataType::Utf8, false);

@@ -18,11 +18,13 @@ mod errors;
 mod filters;
 mod fixture;
 mod front_door;
+mod generated;
 mod harness;
 mod health;
 mod keeping;
 mod manners;
 mod memory;
+mod nise;
 mod pushdown;
 mod pushed;
 mod real;
@@ -45,6 +47,8 @@ const MODULES: &[&[Test]] = &[
     errors::TESTS,
     credentials::TESTS,
     real::TESTS,
+    generated::TESTS,
+    nise::TESTS,
     answers::TESTS,
     sync::TESTS,
     sync_faults::TESTS,
