@@ -4,7 +4,7 @@
 //! generator's own, to the last digit.
 
 use crate::env::{Env, Test, tests};
-use crate::fixture::{connect, empty_bucket, sync, upload};
+use crate::fixture::{connect, empty_bucket, sync};
 use arrow::datatypes::{DataType, FieldRef};
 use billing::sql_names;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -85,6 +85,20 @@ fn expect<T: PartialEq + std::fmt::Debug>(what: &str, found: T, expected: T) -> 
         true => Ok(()),
         false => Err(format!("{what}: found {found:?}, expected {expected:?}").into()),
     }
+}
+
+/// Puts a delivery into a bucket in its own order: the newest manifest is the one that comes last.
+fn upload(env: &Env, bucket: &str, bill: &MonthBill) -> Result<()> {
+    env.gateway.create_bucket(bucket)?;
+    let object = |file: &BillFile| (file.key.clone(), file.bytes.clone());
+    let is_manifest = |file: &&BillFile| file.key.ends_with(".json");
+    let (manifests, data): (Vec<_>, Vec<_>) = bill.files.iter().partition(is_manifest);
+    env.gateway.put_all(bucket, data.into_iter().map(object))?;
+    for manifest in manifests {
+        env.gateway
+            .put(bucket, &manifest.key, manifest.bytes.clone())?;
+    }
+    Ok(())
 }
 
 /// The sample in a bucket of its own, whose name the manifests have.
@@ -334,10 +348,12 @@ impl Theirs {
 /// The leaves below a field: records fall apart, everything else stays whole.
 fn add_leaves(field: &FieldRef, name: &str, sql: &str, leaves: &mut Vec<Leaf>) {
     let DataType::Struct(fields) = field.data_type() else {
-        leaves.push(Leaf {
-            name: name.to_owned(),
-            sql: sql.to_owned(),
-        });
+        let sql = match is_map(field) {
+            true => format!("map_from_entries({sql})"),
+            false => sql.to_owned(),
+        };
+        let name = name.to_owned();
+        leaves.push(Leaf { name, sql });
         return;
     };
     for field in fields {
@@ -349,6 +365,20 @@ fn add_leaves(field: &FieldRef, name: &str, sql: &str, leaves: &mut Vec<Leaf>) {
             leaves,
         );
     }
+}
+
+/// Whether it is a list of keys and values, as which some tools write maps.
+fn is_map(field: &FieldRef) -> bool {
+    let DataType::List(item) = field.data_type() else {
+        return false;
+    };
+    let DataType::Struct(fields) = item.data_type() else {
+        return false;
+    };
+    fields
+        .iter()
+        .map(|field| field.name().as_str())
+        .eq(["key", "value"])
 }
 
 /// The path of an archive's only entry, or the path itself.
