@@ -144,24 +144,22 @@ CREATE FUNCTION @extschema@.roll_up_month(source @extschema@.sources, month date
 DECLARE
   total numeric;
 BEGIN
-  DELETE FROM @extschema@.costs_daily d WHERE d.source_name = source.name AND d.billing_period = month;
-  EXECUTE pg_catalog.format(
-    'INSERT INTO @extschema@.costs_daily
-       (source_name, billing_period, date, account_id, service, region, line_item_type, currency, cost, line_items, sync_timestamp)
-     SELECT %L, billing_period, date, account_id, service, region, line_item_type, currency, cost, line_items, now()
-       FROM (%s) AS normalized WHERE billing_period = %L',
-    source.name, @extschema@.normalization_sql(relation), month);
-  SELECT coalesce(sum(d.cost), 0) INTO total FROM @extschema@.costs_daily d
-   WHERE d.source_name = source.name AND d.billing_period = month;
+  total := @extschema@.replace_month('costs_daily', source.name, month, @extschema@.normalization_sql(relation, source.format));
   IF total <> expected THEN
     RAISE EXCEPTION 'costs of source "%" for % sum to %, but the files to %', source.name,
       pg_catalog.to_char(month, 'YYYY-MM'), total, expected
       USING ERRCODE = 'data_corrupted', HINT = 'Nothing was changed. Please report this with the export''s column list.';
   END IF;
+  PERFORM @extschema@.replace_facts(source, month, relation);
+  UPDATE @extschema@.manifests m
+     SET amortized = i.amortized_cost, identity_difference = i.difference, in_facts = source.facts
+    FROM (SELECT sum(x.amortized_cost) AS amortized_cost, sum(x.difference) AS difference
+            FROM @extschema@.cost_identity x WHERE x.source_name = source.name AND x.billing_period = month) i
+   WHERE m.source_name = source.name AND m.billing_period = month AND m.state = 'staged';
 END
 $$;
 COMMENT ON FUNCTION @extschema@.roll_up_month(@extschema@.sources, date, regclass, numeric) IS
-  'Replaces a month in costs_daily, and refuses a total that differs from the one read from the files.';
+  'Replaces a month in costs_daily, and in fact_usage where the source keeps it. Refuses a total that differs from the one read from the files.';
 
 CREATE FUNCTION @extschema@.sync_month(source @extschema@.sources, month date, fingerprint text, raw boolean, normalized boolean, force boolean)
   RETURNS @extschema@.manifests LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

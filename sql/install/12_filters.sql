@@ -57,8 +57,7 @@ CREATE FUNCTION @extschema@.load_filtered_month(foreign_table regclass, billing_
 DECLARE
   chosen text := format('FROM %s WHERE billing_period = %L AND %s', foreign_table, billing_period,
                         @extschema@.filter_sql(filters, foreign_table));
-  has_cost boolean := EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = foreign_table
-                                 AND a.attname = 'line_item_unblended_cost' AND NOT a.attisdropped);
+  total text := @extschema@.normalized_column_sql(foreign_table, 'cost_in_files');
   columns text := (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a
                     WHERE a.attrelid = foreign_table AND a.attnum > 0 AND NOT a.attisdropped);
   counted bigint;
@@ -67,9 +66,7 @@ BEGIN
     FROM @extschema@.export_months(foreign_table, '{}', billing_period, billing_period) m;
   EXECUTE format('INSERT INTO %s (%s, sync_timestamp) SELECT %s, now() %s', target, columns, columns, chosen);
   GET DIAGNOSTICS rows = ROW_COUNT;
-  EXECUTE format('SELECT count(*), coalesce(sum(%s), 0) %s',
-    CASE WHEN has_cost THEN '@extschema@.exact_numeric(line_item_unblended_cost)' ELSE '0::numeric' END, chosen)
-    INTO counted, unblended;
+  EXECUTE format('SELECT count(*), %s %s', total, chosen) INTO counted, unblended;
   IF counted <> rows OR fingerprint IS DISTINCT FROM (
       SELECT m.fingerprint FROM @extschema@.export_months(foreign_table, ARRAY[load_filtered_month.fingerprint], billing_period, billing_period) m) THEN
     RAISE EXCEPTION 'a new delivery of %, % arrived while it was read', foreign_table, to_char(billing_period, 'YYYY-MM')

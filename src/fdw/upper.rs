@@ -1,6 +1,6 @@
 //! Planning what comes above a scan: groups, DISTINCT, order and limit.
 
-use engine::{Aggregate, Expr, Key, Kind, Order, OrderBy, Shape};
+use engine::{Aggregate, Expr, Function, Key, Kind, Order, OrderBy, Shape};
 use pgrx::pg_sys::{self, NodeTag};
 use pgrx::prelude::*;
 
@@ -508,6 +508,12 @@ impl Groups {
         let entry = self.entries.iter().find(|(known, _)| equal(*known, node));
         match entry?.1 {
             Entry::Key(key) => Some(OrderBy::Output(key)),
+            // It comes as text, which does not sort as the number does.
+            Entry::Aggregate(aggregate)
+                if matches!(self.aggregates[aggregate].function, Function::SumExact(_)) =>
+            {
+                None
+            }
             Entry::Aggregate(aggregate) => Some(OrderBy::Output(self.keys.len() + aggregate)),
             Entry::Quotient(..) => None,
         }

@@ -29,11 +29,12 @@ const DUCKDB: &str = "duckdb==1.4.5";
 /// A maker of bills that knows nothing of this project: the layouts it writes must be found, too.
 const NISE: &str = "koku-nise==5.4.4";
 
-/// What the query benchmark runs against: a DuckDB whose extension for S3 has a package of the same
-/// version, and what it needs to hand out instants.
-const BENCHMARK: [&str; 3] = [
+/// What the benchmarks run against: a DuckDB whose extensions for S3 and for Postgres have packages of
+/// the same version, and what it needs to hand out instants.
+const BENCHMARK: [&str; 4] = [
     "duckdb==1.5.5",
     "duckdb-extension-httpfs==1.5.5",
+    "duckdb-extension-postgres-scanner==1.5.5",
     "pytz==2026.6",
 ];
 
@@ -98,9 +99,9 @@ pub fn python_with_nise() -> Result<PathBuf> {
     environment("python-nise", &[NISE])
 }
 
-/// The Python environment with the DuckDB of the query benchmark.
+/// The Python environment with the DuckDB of the benchmarks.
 pub fn python_for_benchmarks() -> Result<PathBuf> {
-    environment("python-bench", &BENCHMARK)
+    environment("python-benchmarks", &BENCHMARK)
 }
 
 /// The interpreter of an environment that has these packages.

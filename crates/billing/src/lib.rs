@@ -17,6 +17,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod column;
+pub mod dialect;
 pub mod error;
 pub mod layout;
 pub mod manifest;
@@ -24,12 +25,17 @@ pub mod money;
 pub mod normalize;
 pub mod object;
 pub mod period;
+mod zone;
 
 pub use column::{SqlName, athena_name, sql_names, table_name};
+pub use dialect::Dialect;
 pub use error::Error;
 pub use layout::{Discovery, Export, Format, Month, choose, discover, listing_folder};
 pub use manifest::{Content, Manifest, ManifestColumn};
 pub use money::ExactSum;
-pub use normalize::{normalization_sql, normalized_column_sql};
+pub use normalize::{
+    Column, ColumnKind, Grain, cost_column, normalization_sql, normalized_column_sql,
+};
 pub use object::Object;
 pub use period::BillingPeriod;
+pub use zone::region_of_zone;

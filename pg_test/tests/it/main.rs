@@ -25,6 +25,7 @@ mod keeping;
 mod manners;
 mod memory;
 mod nise;
+mod normalization;
 mod pushdown;
 mod pushed;
 mod real;
@@ -55,6 +56,7 @@ const MODULES: &[&[Test]] = &[
     swap::TESTS,
     keeping::TESTS,
     restatements::TESTS,
+    normalization::TESTS,
     drift::TESTS,
     filters::TESTS,
     retention::TESTS,
