@@ -26,6 +26,9 @@ const WHEEL_HASHES: [(&str, &str); 2] = [
 /// An independent reader of Parquet and CSV, to compare results with.
 const DUCKDB: &str = "duckdb==1.4.5";
 
+/// A maker of bills that knows nothing of this project: the layouts it writes must be found, too.
+const NISE: &str = "koku-nise==5.4.4";
+
 /// What the benchmarks run against: a DuckDB whose extensions for S3 and for Postgres have packages of
 /// the same version, and what it needs to hand out instants.
 const BENCHMARK: [&str; 4] = [
@@ -127,6 +130,11 @@ pub fn major_of(pg_config: &Path) -> Result<u32> {
 /// The Python environment that has DuckDB.
 pub fn python() -> Result<PathBuf> {
     environment("python", &[DUCKDB])
+}
+
+/// The Python environment that has nise.
+pub fn python_with_nise() -> Result<PathBuf> {
+    environment("python-nise", &[NISE])
 }
 
 /// The Python environment with the DuckDB of the benchmarks.

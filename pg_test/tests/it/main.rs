@@ -21,11 +21,13 @@ mod fixture;
 mod formats;
 mod front_door;
 mod gcs_store;
+mod generated;
 mod harness;
 mod health;
 mod keeping;
 mod manners;
 mod memory;
+mod nise;
 mod normalization;
 mod pushdown;
 mod pushed;
@@ -53,6 +55,8 @@ const MODULES: &[&[Test]] = &[
     azure_store::TESTS,
     gcs_store::TESTS,
     real::TESTS,
+    generated::TESTS,
+    nise::TESTS,
     answers::TESTS,
     formats::TESTS,
     sync::TESTS,
