@@ -5,8 +5,8 @@ use crate::fixture::{self, PRESS, press};
 use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray, TimestampMillisecondArray};
 use parquet::arrow::ArrowWriter;
 use pg_test::Result;
-use postgres::Client;
 use postgres::error::DbError;
+use postgres::{Client, SimpleQueryMessage};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ fn parquet(cost: &str, costs: &[f64], texts: &[&str]) -> Result<Vec<u8>> {
     let column = |text: &&str| -> (String, ArrayRef) {
         let values: ArrayRef = match text.to_lowercase().contains("date") {
             true => Arc::new(TimestampMillisecondArray::from(vec![NOVEMBER; costs.len()])),
-            false => Arc::new(StringArray::from(vec![**text; costs.len()])),
+            false => Arc::new(StringArray::from(vec![*text; costs.len()])),
         };
         ((*text).to_owned(), values)
     };
@@ -105,10 +105,20 @@ fn connected(env: &Env, name: &str) -> Result<Client> {
 
 /// Every row of a query, its cells joined by spaces.
 fn lines(client: &mut Client, sql: &str) -> Result<Vec<String>> {
-    let rows = client
-        .query(&format!("SELECT concat_ws(' ', q.*) FROM ({sql}) q"), &[])
-        .map_err(|error| format!("{sql}: {error:?}"))?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
+    let messages = client.simple_query(sql).map_err(|error| {
+        let error = error.as_db_error().map(ToString::to_string);
+        format!("{sql}: {}", error.unwrap_or_default())
+    })?;
+    let rows = messages.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some(row),
+        _ => None,
+    });
+    let cells = rows.map(|row| {
+        (0..row.len())
+            .map(|i| row.get(i).unwrap_or("NULL"))
+            .collect()
+    });
+    Ok(cells.map(|cells: Vec<&str>| cells.join(" ")).collect())
 }
 
 const DISCOVER: &str = "SELECT prefix, format, readable, months, files \
@@ -240,7 +250,8 @@ fn a_bucket_of_every_format_shows_and_reads_each_once(env: &Env) -> Result<()> {
         ]
     );
 
-    client.batch_execute("CREATE SCHEMA b; IMPORT FOREIGN SCHEMA \"\" FROM SERVER bills INTO b")?;
+    client
+        .batch_execute("CREATE SCHEMA b; IMPORT FOREIGN SCHEMA \"/\" FROM SERVER bills INTO b")?;
     for (table, cost, sums) in [
         ("act", "cost_in_billing_currency", vec!["2025-11-01 5 1"]),
         ("amo", "cost_in_billing_currency", vec!["2025-11-01 6 1"]),
@@ -271,7 +282,7 @@ fn only_awss_own_folders_give_year_and_month(env: &Env) -> Result<()> {
     let file = || parquet("BilledCost", &[1.0], &["year", "Month", "billing_period"]);
     put(env, name, "plain/2025-11/x.parquet", file()?)?;
     put(env, name, "folders/year=2025/month=11/x.parquet", file()?)?;
-    client.batch_execute("IMPORT FOREIGN SCHEMA \"\" FROM SERVER bills INTO public")?;
+    client.batch_execute("IMPORT FOREIGN SCHEMA \"/\" FROM SERVER bills INTO public")?;
     let of_path = "SELECT year, month, billing_period FROM";
     let aws = format!("{of_path} cup_cost_usage_report LIMIT 1");
     assert_eq!(lines(&mut client, &aws)?, ["2025 9 2025-09-01"]);
@@ -301,8 +312,8 @@ fn a_data_export_is_synced_into_tables(env: &Env) -> Result<()> {
     let raw = "SELECT count(*), sum(line_item_unblended_cost) FROM cost_analytics.raw_two \
                 WHERE billing_period = '2025-11-01'";
     assert_eq!(lines(&mut client, raw)?, ["3 3"]);
-    let costs = "SELECT account_id, sum(cost) FROM cost_analytics.costs GROUP BY 1";
-    assert_eq!(lines(&mut client, costs)?, ["line_item_usage_account_id 3"]);
+    let costs = "SELECT account_id, sum(cost) = 3 FROM cost_analytics.costs GROUP BY 1";
+    assert_eq!(lines(&mut client, costs)?, ["line_item_usage_account_id t"]);
     let manifests = "SELECT manifest_id, state FROM cost_analytics.manifests";
     assert_eq!(lines(&mut client, manifests)?, ["second loaded"]);
     Ok(())
