@@ -265,7 +265,7 @@ impl Error {
 }
 
 fn engine_code(error: &engine::Error) -> Code {
-    use engine::{Error as E, Raised};
+    use engine::{Error as E, Problem, Raised};
     match error {
         E::Store(error) => store_code(error),
         E::Billing(_) => Code::ERRCODE_FDW_ERROR,
@@ -273,6 +273,12 @@ fn engine_code(error: &engine::Error) -> Code {
         E::UnsupportedType { .. } => Code::ERRCODE_FEATURE_NOT_SUPPORTED,
         E::NoMonth { .. } => Code::ERRCODE_NO_DATA_FOUND,
         E::BadFile { .. } => Code::ERRCODE_DATA_CORRUPTED,
+        E::Malformed(malformed) => match malformed.problem {
+            Problem::Value { .. } => Code::ERRCODE_INVALID_TEXT_REPRESENTATION,
+            Problem::NotUtf8 { .. } => Code::ERRCODE_CHARACTER_NOT_IN_REPERTOIRE,
+            Problem::TooLong { .. } => Code::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+            Problem::FieldCount { .. } | Problem::OpenQuote => Code::ERRCODE_BAD_COPY_FILE_FORMAT,
+        },
         E::TypeMismatch { .. } => Code::ERRCODE_FDW_INVALID_DATA_TYPE,
         E::OutOfMemory { .. } => Code::ERRCODE_OUT_OF_MEMORY,
         E::Raised(Raised::FloatOverflow) => Code::ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,

@@ -276,7 +276,7 @@ unsafe fn order_by(
         }
         let by = match &planned.upper.groups {
             Some(groups) => groups.sortable(node)?,
-            None if kind == Kind::Numeric => return None,
+            None if !kind.is_comparable() => return None,
             None => OrderBy::Expr(planned.translation.expr(node)?, kind),
         };
         Some(Order {
@@ -438,6 +438,7 @@ impl<'a> Grouping<'a> {
                 // Zeros are equal but do not look the same.
                 Kind::Float4 | Kind::Float8 => false,
                 Kind::Numeric => matches!(expr, Expr::Extract(..)),
+                Kind::Jsonb => false,
                 _ => true,
             };
             // A constant is no column of a row.

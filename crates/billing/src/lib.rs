@@ -17,6 +17,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod column;
+pub mod csv_types;
 pub mod dialect;
 pub mod error;
 pub mod file_kind;
@@ -29,6 +30,7 @@ pub mod object;
 pub mod period;
 
 pub use column::{SqlName, athena_name, column_name, sql_names, table_name};
+pub use csv_types::{CsvType, csv_type};
 pub use dialect::{Dialect, canonical};
 pub use error::Error;
 pub use file_kind::{Compression, FileKind};

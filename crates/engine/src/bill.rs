@@ -6,11 +6,10 @@ use std::sync::Arc;
 use arrow::datatypes::DataType;
 use billing::{BillingPeriod, Discovery, Export, FileKind, Manifest, Object};
 use futures::{StreamExt, TryStreamExt};
-use store::{Store, Traffic};
+use store::Store;
 use tokio::sync::OnceCell;
 
-use crate::error::caught;
-use crate::footer::{self, Column, Footer};
+use crate::footer::{Column, Footer};
 use crate::types::sql_type;
 use crate::widen::common_type;
 use crate::{Error, Result, identify};
@@ -274,14 +273,13 @@ impl Bill {
     /// # Errors
     /// Those of reading footers; the file is named.
     pub async fn footers(&self, deliveries: &[Delivery]) -> Result<Vec<Footer>> {
-        let files = deliveries.iter().flat_map(|delivery| &delivery.files);
-        let reads = files.cloned().map(|file| {
+        let files = deliveries.iter().flat_map(|delivery| {
+            let files = delivery.files.iter();
+            files.map(|file| (file.clone(), delivery.kind(file)))
+        });
+        let reads = files.map(|(file, kind)| {
             let store = self.store.clone();
-            async move {
-                let traffic = Arc::new(Traffic::default());
-                let footer = caught(footer::read(&store, &file, traffic.clone())).await;
-                footer.map_err(|e| e.of_file(&store, &file.key, &traffic))
-            }
+            async move { Footer::of(&store, &file, kind).await }
         });
         let reads: Vec<_> = reads.collect();
         futures::stream::iter(reads)

@@ -8,6 +8,7 @@ use futures::FutureExt;
 use store::Traffic;
 
 use crate::compute::Raised;
+use crate::csv::Malformed;
 
 /// Result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -38,13 +39,18 @@ pub enum Error {
         period: String,
     },
     /// A data file is damaged.
-    #[error("{file} is not a readable Parquet file: {why}")]
+    #[error("{file} is not a readable {format} file: {why}")]
     BadFile {
         /// The file, as `s3://bucket/key`.
         file: String,
+        /// What it was read as: `Parquet`, `CSV`, `gzip` or `zip`.
+        format: &'static str,
         /// The decoder's words.
         why: String,
     },
+    /// A record of a CSV file is not as it should be.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
     /// A column's type in a file does not fit the table.
     #[error("column \"{column}\" is {found} in {file}, but {wanted} in the table")]
     TypeMismatch {
@@ -109,9 +115,13 @@ impl Error {
             Self::BadFile { .. } => {
                 "The file is damaged or incomplete. Ask AWS to redeliver the month, or copy it again.".to_owned()
             }
-            Self::TypeMismatch { column, .. } => format!(
-                "Widen the column, as in ALTER FOREIGN TABLE … ALTER COLUMN \"{column}\" TYPE text."
-            ),
+            Self::Malformed(malformed) => malformed.hint(),
+            Self::TypeMismatch { column, found, .. } => {
+                let wide = if found == "jsonb" { "jsonb" } else { "text" };
+                format!(
+                    "Widen the column, as in ALTER FOREIGN TABLE … ALTER COLUMN \"{column}\" TYPE {wide}."
+                )
+            }
             Self::OutOfMemory { .. } => {
                 "Raise cur_fdw.memory_limit (it takes effect in a new session), or select fewer columns and groups.".to_owned()
             }
@@ -157,6 +167,7 @@ impl Error {
             },
             _ => Self::BadFile {
                 file,
+                format: "Parquet",
                 why: first_line(error.find_root()),
             },
         }
@@ -181,7 +192,8 @@ impl Error {
         }
     }
 
-    /// What an error of the engine means, where that has nothing to do with a file.
+    /// What an error of the engine means, where that has nothing to do with a file, or says itself
+    /// with which.
     pub(crate) fn without_file(&self) -> Option<Self> {
         match self {
             Self::Execution(error) => without_file(error),
@@ -194,6 +206,17 @@ fn without_file(error: &DataFusionError) -> Option<Error> {
     let raised = cause::<Raised>(error).copied();
     if let Some(raised) = raised.or_else(|| Raised::in_message(&error.to_string())) {
         return Some(Error::Raised(raised));
+    }
+    match cause::<Error>(error) {
+        Some(Error::Malformed(malformed)) => return Some(malformed.clone().into()),
+        Some(Error::BadFile { file, format, why }) => {
+            return Some(Error::BadFile {
+                file: file.clone(),
+                format,
+                why: why.clone(),
+            });
+        }
+        _ => (),
     }
     match error.find_root() {
         DataFusionError::ResourcesExhausted(why) => Some(Error::OutOfMemory {

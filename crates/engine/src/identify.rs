@@ -1,14 +1,11 @@
 //! What an export is, where its folders do not tell: a look at its newest manifest, and where that
 //! says nothing, at one file's columns.
 
-use std::sync::Arc;
-
-use billing::{BillingPeriod, Bounds, Evidence, Export, Manifest, Month, Object};
+use billing::{BillingPeriod, Bounds, Evidence, Export, FileKind, Manifest, Month, Object};
 use futures::StreamExt;
-use store::{Store, Traffic};
+use store::Store;
 
-use crate::error::caught;
-use crate::{Result, footer};
+use crate::{Footer, Result};
 
 /// A manifest with a thousand files and two hundred columns has about 200 KB.
 const MANIFEST_LIMIT: u64 = 16 * 1024 * 1024;
@@ -91,7 +88,8 @@ async fn head(store: &Store, file: Option<&Object>) -> Result<Evidence> {
     let Some(file) = file else {
         return Ok(Evidence::default());
     };
-    let footer = caught(footer::read(store, file, Arc::new(Traffic::default()))).await?;
+    let kind = FileKind::of(&file.key).unwrap_or(FileKind::Parquet);
+    let footer = Footer::of(store, file, kind).await?;
     Ok(Evidence {
         columns: footer.columns.into_iter().map(|c| c.name).collect(),
         ..Evidence::default()
