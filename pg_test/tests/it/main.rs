@@ -10,6 +10,7 @@ mod backend;
 mod cancel;
 mod credentials;
 mod cron;
+mod csv;
 mod damage;
 mod drift;
 mod dump;
@@ -48,6 +49,7 @@ const MODULES: &[&[Test]] = &[
     real::TESTS,
     answers::TESTS,
     formats::TESTS,
+    csv::TESTS,
     sync::TESTS,
     sync_faults::TESTS,
     swap::TESTS,
