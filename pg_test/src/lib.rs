@@ -9,6 +9,7 @@
 pub mod bills;
 pub mod duckdb;
 pub mod fault;
+pub mod kept;
 pub mod ports;
 pub mod postgres;
 pub mod process;

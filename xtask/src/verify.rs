@@ -14,6 +14,8 @@ pub struct Tested {
     postgres: Vec<(u32, PathBuf)>,
     /// The Python that has DuckDB.
     python: PathBuf,
+    /// The Python that has the validator of FOCUS data, where it can be had.
+    focus: Option<PathBuf>,
 }
 
 impl Tested {
@@ -55,10 +57,15 @@ pub fn verify() -> Result<()> {
             install::install(pg_config, &install::Options::default())
         })?;
         steps.step(&format!("tests on Postgres {major}"), || {
-            run(cargo::workspace("test", *major, pg_config)
+            let mut tests = cargo::workspace("test", *major, pg_config);
+            tests
                 .args(["--test", "it"])
                 .env("CUR_FDW_PG_CONFIG", pg_config)
-                .env("CUR_FDW_PYTHON", &tested.python))
+                .env("CUR_FDW_PYTHON", &tested.python);
+            if let Some(focus) = &tested.focus {
+                tests.env("CUR_FDW_FOCUS_PYTHON", focus);
+            }
+            run(&mut tests)
         })?;
     }
     steps.print_times();
@@ -73,6 +80,10 @@ pub fn setup() -> Result<Tested> {
     needs.extend(postgres::needs(&majors)?);
     machine::setup(&needs)?;
     let python = postgres::python()?;
+    let focus = postgres::python_for_focus().ok();
+    if focus.is_none() {
+        println!("There is no validator of FOCUS data, so its test passes without it.");
+    }
     let mut found = Vec::new();
     for major in majors {
         let pg_config = postgres::pg_config(major).doing(format!(
@@ -84,6 +95,7 @@ pub fn setup() -> Result<Tested> {
     Ok(Tested {
         postgres: found,
         python,
+        focus,
     })
 }
 

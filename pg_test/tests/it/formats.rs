@@ -31,7 +31,7 @@ fn parquet(cost: &str, costs: &[f64], texts: &[&str]) -> Result<Vec<u8>> {
     let column = |text: &&str| -> (String, ArrayRef) {
         let values: ArrayRef = match text.to_lowercase().contains("date") {
             true => Arc::new(TimestampMillisecondArray::from(vec![NOVEMBER; costs.len()])),
-            false => Arc::new(StringArray::from(vec![**text; costs.len()])),
+            false => Arc::new(StringArray::from(vec![*text; costs.len()])),
         };
         ((*text).to_owned(), values)
     };

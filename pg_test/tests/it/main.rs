@@ -25,8 +25,10 @@ mod health;
 mod keeping;
 mod manners;
 mod memory;
+mod normalization;
 mod pushdown;
 mod pushed;
+mod raw_tables;
 mod real;
 mod rechecks;
 mod rescans;
@@ -55,6 +57,8 @@ const MODULES: &[&[Test]] = &[
     swap::TESTS,
     keeping::TESTS,
     restatements::TESTS,
+    normalization::TESTS,
+    normalization::focus::TESTS,
     drift::TESTS,
     filters::TESTS,
     retention::TESTS,
@@ -66,6 +70,7 @@ const MODULES: &[&[Test]] = &[
     ship::TESTS,
     pushdown::TESTS,
     pushed::TESTS,
+    raw_tables::TESTS,
     damage::TESTS,
     manners::TESTS,
     rescans::TESTS,
