@@ -107,13 +107,13 @@ $$;
 COMMENT ON FUNCTION @extschema@.replace_month(text, text, date, text) IS
   'Replaces a source''s month in costs_daily or fact_usage by what a query says. Returns what the files'' cost column comes to over all its rows.';
 
-CREATE FUNCTION @extschema@.replace_facts(source @extschema@.sources, month date, relation regclass) RETURNS void
+CREATE FUNCTION @extschema@.replace_facts(source @extschema@.sources, month date, relation regclass, condition text) RETURNS void
   LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   forgotten boolean;
 BEGIN
   IF source.facts THEN
-    PERFORM @extschema@.replace_month('fact_usage', source.name, month, @extschema@.usage_sql(relation, source.format));
+    PERFORM @extschema@.replace_month('fact_usage', source.name, month, @extschema@.usage_sql(relation, source.format, condition));
   ELSE
     DELETE FROM @extschema@.fact_usage f WHERE f.source_name = source.name AND f.billing_period = month;
   END IF;
@@ -152,7 +152,7 @@ BEGIN
   END IF;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.replace_facts(@extschema@.sources, date, regclass) IS
+COMMENT ON FUNCTION @extschema@.replace_facts(@extschema@.sources, date, regclass, text) IS
   'Replaces a month in fact_usage, resource_months and dim_resource; of a source without facts, takes it away.';
 
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.fact_usage', '');

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod answers;
+mod azure_store;
 mod backend;
 mod cancel;
 mod credentials;
@@ -17,21 +18,27 @@ mod env;
 mod errors;
 mod filters;
 mod fixture;
+mod formats;
 mod front_door;
+mod gcs_store;
+mod generated;
 mod harness;
 mod health;
 mod keeping;
 mod manners;
 mod memory;
+mod nise;
 mod normalization;
 mod pushdown;
 mod pushed;
+mod raw_tables;
 mod real;
 mod rechecks;
 mod rescans;
 mod restatements;
 mod retention;
 mod ship;
+mod store_checks;
 mod swap;
 mod sync;
 mod sync_faults;
@@ -45,8 +52,13 @@ const MODULES: &[&[Test]] = &[
     harness::TESTS,
     errors::TESTS,
     credentials::TESTS,
+    azure_store::TESTS,
+    gcs_store::TESTS,
     real::TESTS,
+    generated::TESTS,
+    nise::TESTS,
     answers::TESTS,
+    formats::TESTS,
     sync::TESTS,
     sync_faults::TESTS,
     swap::TESTS,
@@ -65,6 +77,7 @@ const MODULES: &[&[Test]] = &[
     ship::TESTS,
     pushdown::TESTS,
     pushed::TESTS,
+    raw_tables::TESTS,
     damage::TESTS,
     manners::TESTS,
     rescans::TESTS,
