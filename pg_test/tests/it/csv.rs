@@ -262,7 +262,10 @@ fn pushdown_changes_no_answer(env: &Env) -> Result<()> {
     );
     assert_eq!(cell(&mut client, "SELECT count(*) FROM heap")?, "3000");
     for question in QUESTIONS {
-        let ask = |client: &mut Client, table: &str, pushdown: bool| {
+        let ask = |client: &mut Client,
+                   table: &str,
+                   pushdown: bool|
+         -> Result<Vec<Vec<Option<String>>>> {
             client.batch_execute(&format!("SET cur_fdw.enable_pushdown = {pushdown}"))?;
             let sql = format!(
                 "SELECT {}",
@@ -276,7 +279,7 @@ fn pushdown_changes_no_answer(env: &Env) -> Result<()> {
                 }
             }
             rows.sort();
-            Result::Ok(rows)
+            Ok(rows)
         };
         let heap = ask(&mut client, "heap", false)?;
         assert!(!heap.is_empty(), "{question}");
