@@ -253,6 +253,9 @@ impl Owners {
     }
 }
 
+/// What is called the export of files that lie in the bucket itself.
+const UNNAMED: &str = "bill";
+
 /// Where Data Exports keep their data and their manifests.
 const DATA: &str = "data";
 const METADATA: &str = "metadata";
@@ -334,6 +337,8 @@ impl Draft {
         let has_data = self.months.values().any(|month| !month.data.is_empty());
         let report = match root.rsplit('/').next() {
             Some(name) if !name.is_empty() => name.to_owned(),
+            // Names of such files change with the month.
+            _ if family == Family::Months => UNNAMED.to_owned(),
             _ => self.suggested.unwrap_or_default(),
         };
         let mut months = BTreeMap::new();
