@@ -82,7 +82,7 @@ BEGIN
                    ('@extschema@.sync_state', '@extschema@.manifests')) pairs (view, base)
       JOIN pg_attribute v ON v.attrelid = pairs.view AND v.attnum > 0
       JOIN pg_attribute t ON t.attrelid = pairs.base AND t.attname = v.attname
-     WHERE col_description(v.attrelid, v.attnum) IS NULL LOOP
+     WHERE col_description(v.attrelid, v.attnum) IS NULL AND col_description(t.attrelid, t.attnum) IS NOT NULL LOOP
     EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', c.view, c.attname, c.meaning);
   END LOOP;
 END

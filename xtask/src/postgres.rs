@@ -26,6 +26,9 @@ const WHEEL_HASHES: [(&str, &str); 2] = [
 /// An independent reader of Parquet and CSV, to compare results with.
 const DUCKDB: &str = "duckdb==1.4.5";
 
+/// A maker of bills that knows nothing of this project: the layouts it writes must be found, too.
+const NISE: &str = "koku-nise==5.4.4";
+
 /// What the benchmarks run against: a DuckDB whose extensions for S3 and for Postgres have packages of
 /// the same version, and what it needs to hand out instants.
 const BENCHMARK: [&str; 4] = [
@@ -81,7 +84,10 @@ pub fn needs(majors: &[u32]) -> Result<Vec<Need>> {
     if majors.contains(&17) && !cache.join("pg17").exists() {
         needs.extend_from_slice(machine::POSTGRES_SOURCE);
     }
-    if !cache.join("python").exists() {
+    if ["python", "node"]
+        .iter()
+        .any(|name| !cache.join(name).exists())
+    {
         needs.extend_from_slice(machine::PYTHON);
     }
     Ok(needs)
@@ -126,6 +132,11 @@ pub fn python() -> Result<PathBuf> {
     environment("python", &[DUCKDB])
 }
 
+/// The Python environment that has nise.
+pub fn python_with_nise() -> Result<PathBuf> {
+    environment("python-nise", &[NISE])
+}
+
 /// The Python environment with the DuckDB of the benchmarks.
 pub fn python_for_benchmarks() -> Result<PathBuf> {
     environment("python-benchmarks", &BENCHMARK)
@@ -155,7 +166,7 @@ pub fn python_for_focus() -> Result<PathBuf> {
 }
 
 /// The interpreter of an environment that has these packages.
-fn environment(name: &str, packages: &[&str]) -> Result<PathBuf> {
+pub fn environment(name: &str, packages: &[&str]) -> Result<PathBuf> {
     let environment = cache::fill(name, |scratch| {
         let environment = scratch.join(name);
         // The system's own Python: one from a version manager may lie where postgres cannot read.

@@ -1,5 +1,6 @@
 //! `cargo verify`: everything that must hold before a change is taken.
 
+use crate::azurite;
 use crate::cargo;
 use crate::install;
 use crate::licences;
@@ -16,6 +17,11 @@ pub struct Tested {
     python: PathBuf,
     /// The Python that has the validator of FOCUS data, where it can be had.
     focus: Option<PathBuf>,
+    /// The emulator of Azure Blob Storage.
+    azurite: PathBuf,
+    /// The Python that has nise. It needs forty packages, so a machine may well not get it: its tests
+    /// say then that they are skipped.
+    nise: Option<PathBuf>,
 }
 
 impl Tested {
@@ -48,9 +54,11 @@ pub fn verify() -> Result<()> {
     })?;
     steps.step("licences", licences::check)?;
     steps.step("unit and property tests", || {
-        run(cargo::workspace("test", major, pg_config).args([
-            "--lib", "--bins", "--test", "scan", "--test", "query", "--test", "fuzz",
-        ]))
+        run(cargo::workspace("test", major, pg_config)
+            .args([
+                "--lib", "--bins", "--test", "scan", "--test", "query", "--test", "fuzz",
+            ])
+            .env("CUR_FDW_PYTHON", &tested.python))
     })?;
     for (major, pg_config) in &tested.postgres {
         steps.step(&format!("install on Postgres {major}"), || {
@@ -61,7 +69,9 @@ pub fn verify() -> Result<()> {
             tests
                 .args(["--test", "it"])
                 .env("CUR_FDW_PG_CONFIG", pg_config)
-                .env("CUR_FDW_PYTHON", &tested.python);
+                .env("CUR_FDW_PYTHON", &tested.python)
+                .env("CUR_FDW_AZURITE", &tested.azurite)
+                .envs(tested.nise.iter().map(|nise| ("CUR_FDW_NISE", nise)));
             if let Some(focus) = &tested.focus {
                 tests.env("CUR_FDW_FOCUS_PYTHON", focus);
             }
@@ -84,6 +94,14 @@ pub fn setup() -> Result<Tested> {
     if focus.is_none() {
         println!("There is no validator of FOCUS data, so its test passes without it.");
     }
+    let azurite = azurite::installation()?;
+    let nise = match postgres::python_with_nise() {
+        Ok(nise) => Some(nise),
+        Err(error) => {
+            println!("nise cannot be had, its tests will be skipped: {error}");
+            None
+        }
+    };
     let mut found = Vec::new();
     for major in majors {
         let pg_config = postgres::pg_config(major).doing(format!(
@@ -96,6 +114,8 @@ pub fn setup() -> Result<Tested> {
         postgres: found,
         python,
         focus,
+        azurite,
+        nise,
     })
 }
 

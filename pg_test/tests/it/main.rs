@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod answers;
+mod azure_store;
 mod backend;
 mod cancel;
 mod credentials;
@@ -20,11 +21,14 @@ mod filters;
 mod fixture;
 mod formats;
 mod front_door;
+mod gcs_store;
+mod generated;
 mod harness;
 mod health;
 mod keeping;
 mod manners;
 mod memory;
+mod nise;
 mod normalization;
 mod pushdown;
 mod pushed;
@@ -35,6 +39,7 @@ mod rescans;
 mod restatements;
 mod retention;
 mod ship;
+mod store_checks;
 mod swap;
 mod sync;
 mod sync_faults;
@@ -48,7 +53,11 @@ const MODULES: &[&[Test]] = &[
     harness::TESTS,
     errors::TESTS,
     credentials::TESTS,
+    azure_store::TESTS,
+    gcs_store::TESTS,
     real::TESTS,
+    generated::TESTS,
+    nise::TESTS,
     answers::TESTS,
     formats::TESTS,
     csv::TESTS,
