@@ -1,6 +1,6 @@
 """DuckDB as a server on a pipe: a line of JSON in, {"sql": …}, and a line of JSON out.
 
-The first line out is {"version": …, "httpfs": path or null}. An answer is {"error": …} or {"seconds": …,
+The first line out is {"version": …, "httpfs": path or null, "postgres": path or null}. An answer is {"error": …} or {"seconds": …,
 "rows": …, "doubles": …}: what executing and fetching alone took; the cells as Postgres prints them, NULL
 as null; and for each column whether it has doubles, which are printed so that they read back the same.
 """
@@ -15,10 +15,10 @@ import time
 import duckdb
 
 
-def httpfs():
-    """The extension that reads S3, from its package in this environment; nothing is downloaded."""
-    package = importlib.util.find_spec("duckdb_extension_httpfs")
-    found = package and pathlib.Path(package.origin).parent.rglob("httpfs.duckdb_extension")
+def extension(name):
+    """An extension's file, from its package in this environment; nothing is downloaded."""
+    package = importlib.util.find_spec("duckdb_extension_" + name)
+    found = package and pathlib.Path(package.origin).parent.rglob(name + ".duckdb_extension")
     return next(map(str, found), None) if found else None
 
 
@@ -44,7 +44,12 @@ db = duckdb.connect()
 db.execute("SET TimeZone = 'UTC'")
 # It would be drawn into the answers.
 db.execute("SET enable_progress_bar = false")
-print(json.dumps({"version": duckdb.__version__, "httpfs": httpfs()}), flush=True)
+hello = {
+    "version": duckdb.__version__,
+    "httpfs": extension("httpfs"),
+    "postgres": extension("postgres_scanner"),
+}
+print(json.dumps(hello), flush=True)
 for line in sys.stdin:
     try:
         reply = answer(db, json.loads(line)["sql"])

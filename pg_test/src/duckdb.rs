@@ -20,6 +20,8 @@ pub struct DuckDb {
     pub version: String,
     /// The extension that reads S3, where its package is installed.
     pub httpfs: Option<PathBuf>,
+    /// The extension that writes to Postgres, where its package is installed.
+    pub postgres: Option<PathBuf>,
 }
 
 /// What DuckDB answered.
@@ -51,10 +53,12 @@ impl DuckDb {
             output,
             version: String::new(),
             httpfs: None,
+            postgres: None,
         };
         let hello = duckdb.reply()?;
         duckdb.version = hello["version"].as_str().unwrap_or_default().to_owned();
         duckdb.httpfs = hello["httpfs"].as_str().map(PathBuf::from);
+        duckdb.postgres = hello["postgres"].as_str().map(PathBuf::from);
         Ok(duckdb)
     }
 

@@ -45,16 +45,6 @@ CREATE FUNCTION @extschema@.exact_numeric(value double precision) RETURNS numeri
 COMMENT ON FUNCTION @extschema@.exact_numeric(double precision) IS
   'The decimal a double prints as (shortest round trip). A cast would round to 15 digits.';
 
-CREATE FUNCTION @extschema@.normalization_sql(relation regclass) RETURNS text
-  LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'normalization_sql_wrapper';
-COMMENT ON FUNCTION @extschema@.normalization_sql(regclass) IS
-  'The query that gives a foreign table or raw table the shape of costs_daily, from the columns it has.';
-
-CREATE FUNCTION @extschema@.normalized_column_sql(relation regclass, name text) RETURNS text
-  LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'normalized_column_sql_wrapper';
-COMMENT ON FUNCTION @extschema@.normalized_column_sql(regclass, text) IS
-  'The expression over a foreign table''s or raw table''s columns behind a column of costs_daily, such as account_id or region; NULL for one that has no rule.';
-
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA @extschema@ FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION @extschema@.exact_numeric(double precision) TO cost_reader;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA @extschema@ TO cost_admin;

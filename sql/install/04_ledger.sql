@@ -7,6 +7,8 @@ CREATE TABLE @extschema@.sources (
   raw_table     text NOT NULL UNIQUE,
   cloud_provider text NOT NULL DEFAULT 'aws',
   raw           boolean NOT NULL DEFAULT true,
+  facts         boolean NOT NULL DEFAULT false,
+  format        text,
   enabled       boolean NOT NULL DEFAULT true,
   filters       jsonb,
   months_to_keep integer CHECK (months_to_keep > 0),
@@ -18,6 +20,8 @@ COMMENT ON COLUMN @extschema@.sources.prefix IS 'The export''s root folder in th
 COMMENT ON COLUMN @extschema@.sources.foreign_table IS 'Name, in this schema, of the foreign table over the export.';
 COMMENT ON COLUMN @extschema@.sources.raw_table IS 'Name, in this schema, of the table its months are loaded into.';
 COMMENT ON COLUMN @extschema@.sources.raw IS 'Whether original rows are stored; otherwise only costs_daily is kept.';
+COMMENT ON COLUMN @extschema@.sources.facts IS 'Whether fact_usage and dim_resource are filled, too. Months loaded before get theirs with cost_sync(force => true).';
+COMMENT ON COLUMN @extschema@.sources.format IS 'The export''s format as cost_discover names it; NULL: as its columns say.';
 COMMENT ON COLUMN @extschema@.sources.filters IS 'Which line items are loaded, as accounts with their regions: {"111122223333": null, "444455556666": ["eu-west-1"]} loads all of the one account and one region of the other. "" among the regions stands for line items without one (tax, fees), "*" among the accounts for all others. NULL: everything. A change loads the months anew.';
 COMMENT ON COLUMN @extschema@.sources.months_to_keep IS 'So many calendar months, counted from the newest, are loaded and kept; cost_sync() drops older ones. NULL: all.';
 COMMENT ON COLUMN @extschema@.sources.enabled IS 'Whether cost_sync() without a source name loads it.';
@@ -41,6 +45,9 @@ CREATE TABLE @extschema@.manifests (
   staged_table   text,
   in_raw         boolean NOT NULL DEFAULT false,
   in_costs       boolean NOT NULL DEFAULT false,
+  in_facts       boolean NOT NULL DEFAULT false,
+  amortized      numeric,
+  identity_difference numeric,
   error          text,
   discovered_at  timestamptz NOT NULL DEFAULT now(),
   started_at     timestamptz,
@@ -55,6 +62,9 @@ COMMENT ON COLUMN @extschema@.manifests.unblended IS 'Exact decimal sum of the u
 COMMENT ON COLUMN @extschema@.manifests.filters IS 'The source''s filters when it was loaded; rows and unblended are of what they let through.';
 COMMENT ON COLUMN @extschema@.manifests.in_raw IS 'Whether the raw table holds this delivery.';
 COMMENT ON COLUMN @extschema@.manifests.in_costs IS 'Whether costs_daily holds this delivery.';
+COMMENT ON COLUMN @extschema@.manifests.in_facts IS 'Whether fact_usage holds this delivery.';
+COMMENT ON COLUMN @extschema@.manifests.amortized IS 'Exact sum of amortized_cost over all rows and currencies; NULL where the export has none.';
+COMMENT ON COLUMN @extschema@.manifests.identity_difference IS 'amortized + true-up + upfront fees - unblended, of AWS bills: 0 but for rounding. cost_identity shows it by currency.';
 COMMENT ON COLUMN @extschema@.manifests.staged_table IS 'The loaded table that waits for readers to let it be swapped in.';
 
 CREATE TABLE @extschema@.sync_log (
@@ -90,19 +100,38 @@ CREATE TABLE @extschema@.costs_daily (
   source_name    text NOT NULL,
   billing_period date NOT NULL,
   date           date NOT NULL,
+  invoice_month  date NOT NULL,
+  cloud_provider text NOT NULL,
+  payer_account_id text,
   account_id     text NOT NULL,
+  account_name   text,
   service        text NOT NULL,
+  service_code   text,
   region         text,
   line_item_type text NOT NULL,
+  charge_category text NOT NULL,
+  charge_class   text,
+  charge_group   text NOT NULL,
+  commitment_type text,
   currency       text NOT NULL,
+  invoice_id     text,
+  invoice_issuer text,
+  seller         text,
   cost           numeric NOT NULL,
+  blended_cost   numeric,
+  net_cost       numeric,
+  amortized_cost numeric,
+  net_amortized_cost numeric,
+  list_cost      numeric,
+  ri_sp_trueup   numeric,
+  ri_sp_upfront_fees numeric,
   line_items     bigint NOT NULL,
   sync_timestamp timestamptz NOT NULL,
   "time"         timestamptz GENERATED ALWAYS AS (date::timestamp AT TIME ZONE 'UTC') STORED
 );
 CREATE INDEX costs_daily_month ON @extschema@.costs_daily (source_name, billing_period);
 CREATE INDEX costs_daily_date ON @extschema@.costs_daily (date);
-COMMENT ON TABLE @extschema@.costs_daily IS 'Costs per day, account, service, region, line item type and currency: what costs reads.';
+COMMENT ON TABLE @extschema@.costs_daily IS 'Costs per day, account, service, region, kind of charge, invoice and currency: what costs reads. normalization_sql(source) is the query that fills it.';
 COMMENT ON COLUMN @extschema@.costs_daily.date IS 'UTC day of usage.';
 COMMENT ON COLUMN @extschema@.costs_daily.cost IS 'Unblended cost, the cash view: its sum over all rows of a bill is the invoice. Exact decimal.';
 COMMENT ON COLUMN @extschema@.costs_daily.region IS 'NULL where the provider names none, as for tax.';

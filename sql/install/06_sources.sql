@@ -70,6 +70,7 @@ BEGIN
       USING ERRCODE = 'undefined_object', HINT = 'SELECT name FROM cost_analytics.sources.';
   END IF;
   DELETE FROM @extschema@.costs_daily d WHERE d.source_name = cost_remove_source.name;
+  DELETE FROM @extschema@.fact_usage f WHERE f.source_name = cost_remove_source.name;
   EXECUTE format('DROP VIEW IF EXISTS @extschema@.%I', name || '_normalized');
   EXECUTE format('DROP FOREIGN TABLE IF EXISTS @extschema@.%I', source.foreign_table);
   IF drop_raw THEN

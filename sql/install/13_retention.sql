@@ -23,9 +23,11 @@ BEGIN
     RETURN false;
   END IF;
   DELETE FROM @extschema@.costs_daily d WHERE d.source_name = source.name AND d.billing_period = month;
+  -- What is known of resources stays: when they were first seen.
+  DELETE FROM @extschema@.fact_usage f WHERE f.source_name = source.name AND f.billing_period = month;
   UPDATE @extschema@.manifests m
      SET state = CASE WHEN m.state IN ('loaded', 'staged') THEN 'dropped' ELSE m.state END,
-         staged_table = NULL, in_raw = false, in_costs = false
+         staged_table = NULL, in_raw = false, in_costs = false, in_facts = false
    WHERE m.source_name = source.name AND m.billing_period = month;
   INSERT INTO @extschema@.sync_log (source_name, status, duration_seconds, billing_period)
   VALUES (source.name, 'dropped', extract(epoch FROM clock_timestamp() - now()), month);

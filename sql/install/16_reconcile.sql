@@ -16,11 +16,11 @@ COMMENT ON TYPE @extschema@.reconciliation IS 'A row of cost_reconcile().';
 COMMENT ON COLUMN @extschema@.reconciliation.source_name IS 'The source, as in sources.';
 COMMENT ON COLUMN @extschema@.reconciliation.billing_period IS 'First day of the month.';
 COMMENT ON COLUMN @extschema@.reconciliation.invoice_id IS 'The provider''s invoice; NULL while there is none.';
-COMMENT ON COLUMN @extschema@.reconciliation.invoicing_entity IS 'Who issues the invoice (bill_invoicing_entity); NULL where the report does not say.';
-COMMENT ON COLUMN @extschema@.reconciliation.legal_entity IS 'Who sells (line_item_legal_entity); NULL where the report does not say.';
-COMMENT ON COLUMN @extschema@.reconciliation.line_item_type IS 'The provider''s own; NULL where the report does not say.';
+COMMENT ON COLUMN @extschema@.reconciliation.invoicing_entity IS 'Who issues the invoice, for AWS bill_invoicing_entity; NULL where the report does not say.';
+COMMENT ON COLUMN @extschema@.reconciliation.legal_entity IS 'Who sells, for AWS line_item_legal_entity; NULL where the report does not say.';
+COMMENT ON COLUMN @extschema@.reconciliation.line_item_type IS 'The provider''s own, as in costs.';
 COMMENT ON COLUMN @extschema@.reconciliation.currency IS 'As in costs. Never sum across currencies.';
-COMMENT ON COLUMN @extschema@.reconciliation.billed IS 'Unblended cost, exact decimal.';
+COMMENT ON COLUMN @extschema@.reconciliation.billed IS 'cost as in costs, exact decimal.';
 COMMENT ON COLUMN @extschema@.reconciliation.line_items IS 'Rows.';
 COMMENT ON COLUMN @extschema@.reconciliation.without_invoice IS 'Rows among them that lack an invoice id.';
 COMMENT ON COLUMN @extschema@.reconciliation.read_from IS 'The relation that was read: the raw table where it holds the month, else the foreign table.';
@@ -29,18 +29,17 @@ CREATE FUNCTION @extschema@.reconcile_sql(source @extschema@.sources, month date
   LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   relation regclass := format('@extschema@.%I', CASE WHEN in_raw THEN source.raw_table ELSE source.foreign_table END)::regclass;
-  present text[] := (SELECT array_agg(a.attname) FROM pg_attribute a WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped);
-  invoice text := CASE WHEN 'bill_invoice_id' = ANY (present) THEN 'nullif(bill_invoice_id::text, '''')' ELSE 'NULL::text' END;
+  invoice text := @extschema@.normalized_column_sql(relation, 'invoice_id');
 BEGIN
   RETURN format(
     'SELECT %L, billing_period, %s, %s, %s, %s, %s, %s, count(*), count(*) FILTER (WHERE %s IS NULL), %L
        FROM %s WHERE billing_period = %L AND %s GROUP BY 2, 3, 4, 5, 6, 7',
     source.name, invoice,
-    CASE WHEN 'bill_invoicing_entity' = ANY (present) THEN 'nullif(bill_invoicing_entity::text, '''')' ELSE 'NULL::text' END,
-    CASE WHEN 'line_item_legal_entity' = ANY (present) THEN 'nullif(line_item_legal_entity::text, '''')' ELSE 'NULL::text' END,
-    CASE WHEN 'line_item_line_item_type' = ANY (present) THEN 'nullif(line_item_line_item_type::text, '''')' ELSE 'NULL::text' END,
+    @extschema@.normalized_column_sql(relation, 'invoice_issuer'),
+    @extschema@.normalized_column_sql(relation, 'seller'),
+    @extschema@.normalized_column_sql(relation, 'line_item_type'),
     @extschema@.normalized_column_sql(relation, 'currency'),
-    CASE WHEN 'line_item_unblended_cost' = ANY (present) THEN 'coalesce(sum(@extschema@.exact_numeric(line_item_unblended_cost)), 0)' ELSE 'NULL::numeric' END,
+    @extschema@.normalized_column_sql(relation, 'cost', source.format),
     invoice, relation::text, relation, month, CASE WHEN in_raw THEN 'true' ELSE @extschema@.filter_sql(source.filters, relation) END);
 END
 $$;
@@ -74,3 +73,22 @@ END
 $$;
 COMMENT ON FUNCTION @extschema@.cost_reconcile(date, text) IS
   'By invoice, entity, line item type and currency what a month was billed, newest first, and how many rows lack an invoice id; without a month all that are loaded. Reads the raw table, or the foreign table for months it does not hold; that needs cost_admin.';
+
+-- Amortized costs must come to what was paid, but for what was paid at another time.
+CREATE VIEW @extschema@.cost_identity WITH (security_invoker = true) AS
+SELECT x.source_name, x.billing_period, x.currency, x.cost, x.amortized_cost, x.ri_sp_trueup, x.ri_sp_upfront_fees,
+       x.amortized_cost + x.ri_sp_trueup + x.ri_sp_upfront_fees - x.cost AS difference, x.tolerance,
+       abs(x.amortized_cost + x.ri_sp_trueup + x.ri_sp_upfront_fees - x.cost) <= x.tolerance AS holds
+  FROM (SELECT d.source_name, d.billing_period, d.currency, sum(d.cost) AS cost, sum(d.amortized_cost) AS amortized_cost,
+               sum(d.ri_sp_trueup) AS ri_sp_trueup, sum(d.ri_sp_upfront_fees) AS ri_sp_upfront_fees,
+               -- AWS rounds the two parts of each line's effective cost to eight places.
+               greatest(1e-6, 1e-8 * coalesce(sum(d.line_items) FILTER (WHERE d.commitment_type IS NOT NULL), 0)) AS tolerance
+          FROM @extschema@.costs_daily d
+         WHERE d.ri_sp_trueup IS NOT NULL
+         GROUP BY 1, 2, 3) x;
+COMMENT ON VIEW @extschema@.cost_identity IS
+  'Of every AWS bill, whether amortized_cost + ri_sp_trueup + ri_sp_upfront_fees = cost. Where it does not hold, the report lacks columns of commitments, or AWS''s own figures do not add up.';
+COMMENT ON COLUMN @extschema@.cost_identity.difference IS 'amortized_cost + ri_sp_trueup + ri_sp_upfront_fees - cost.';
+COMMENT ON COLUMN @extschema@.cost_identity.tolerance IS 'A millionth, or what AWS''s rounding of so many lines of commitments can come to, 1e-8 each.';
+COMMENT ON COLUMN @extschema@.cost_identity.holds IS 'Whether the difference is within the tolerance.';
+GRANT SELECT ON @extschema@.cost_identity TO cost_reader;

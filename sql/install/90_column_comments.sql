@@ -1,7 +1,7 @@
 -- What \d+ says of the columns that are not explained where their tables are made.
 COMMENT ON COLUMN @extschema@.sources.name IS 'The source''s name; cost_sync(source) takes it.';
 COMMENT ON COLUMN @extschema@.sources.server IS 'Name of the foreign server over the bucket.';
-COMMENT ON COLUMN @extschema@.sources.cloud_provider IS 'As shown in costs: aws.';
+COMMENT ON COLUMN @extschema@.sources.cloud_provider IS 'Whose export it is: aws, azure, gcp.';
 COMMENT ON COLUMN @extschema@.sources.added_at IS 'When cost_add_source() made it.';
 
 COMMENT ON COLUMN @extschema@.manifests.id IS 'Number of the delivery in this database.';
@@ -39,13 +39,31 @@ COMMENT ON COLUMN @extschema@.costs_daily.source_name IS 'The source, as in sour
 COMMENT ON COLUMN @extschema@.costs_daily.billing_period IS 'First day of the month whose bill it is on.';
 COMMENT ON COLUMN @extschema@.costs_daily.account_id IS 'The account that used it, else the one that pays.';
 COMMENT ON COLUMN @extschema@.costs_daily.service IS 'The product''s name, else its code.';
-COMMENT ON COLUMN @extschema@.costs_daily.line_item_type IS 'The provider''s: Usage, Tax, Credit, Refund, SavingsPlanNegation and so on.';
+COMMENT ON COLUMN @extschema@.costs_daily.invoice_month IS 'First day of the month on whose invoice it is: billing_period, but for Google''s late usage.';
+COMMENT ON COLUMN @extschema@.costs_daily.cloud_provider IS 'aws, azure or gcp; of FOCUS exports the provider''s name.';
+COMMENT ON COLUMN @extschema@.costs_daily.payer_account_id IS 'Who pays: AWS''s payer, Azure''s and Google''s billing account.';
+COMMENT ON COLUMN @extschema@.costs_daily.account_name IS 'Its name in the export; NULL where that has none.';
+COMMENT ON COLUMN @extschema@.costs_daily.service_code IS 'The service''s code, which its names change less than: for AWS the product code, which keeps data transfer with the service it belongs to.';
+COMMENT ON COLUMN @extschema@.costs_daily.charge_category IS 'FOCUS''s: Usage, Purchase, Tax, Credit or Adjustment.';
+COMMENT ON COLUMN @extschema@.costs_daily.charge_class IS 'FOCUS''s: Correction, for refunds; else NULL.';
+COMMENT ON COLUMN @extschema@.costs_daily.charge_group IS 'What dashboards part bills into: Usage, Commitment (fees of reservations and savings plans), Fee, Marketplace, Support, Discount, Credit, Refund, Tax or Other.';
+COMMENT ON COLUMN @extschema@.costs_daily.commitment_type IS 'Savings Plan, Reserved Instance or Reservation, where the charge is for one or is covered by one.';
+COMMENT ON COLUMN @extschema@.costs_daily.invoice_id IS 'The provider''s invoice; NULL while there is none.';
+COMMENT ON COLUMN @extschema@.costs_daily.invoice_issuer IS 'Who issues the invoice; NULL where the export does not say.';
+COMMENT ON COLUMN @extschema@.costs_daily.seller IS 'Who sells; another than the provider in its marketplace. NULL where the export does not say.';
+COMMENT ON COLUMN @extschema@.costs_daily.blended_cost IS 'At the organization''s average rates (AWS). It is not what is billed.';
+COMMENT ON COLUMN @extschema@.costs_daily.net_cost IS 'After discounts of the contract; cost where the export tells them not apart.';
+COMMENT ON COLUMN @extschema@.costs_daily.amortized_cost IS 'With fees of commitments spread over the usage they cover, and what of them is unused where the fee is. NULL where the export does not say: of Azure only amortized exports do, and those have no cost.';
+COMMENT ON COLUMN @extschema@.costs_daily.net_amortized_cost IS 'amortized_cost after discounts of the contract.';
+COMMENT ON COLUMN @extschema@.costs_daily.list_cost IS 'At public prices; NULL where the export does not say.';
+COMMENT ON COLUMN @extschema@.costs_daily.ri_sp_trueup IS 'Minus what the month bears of upfront fees of reservations and savings plans (AWS); NULL for others.';
+COMMENT ON COLUMN @extschema@.costs_daily.ri_sp_upfront_fees IS 'Upfront fees that were paid (AWS); NULL for others.';
+COMMENT ON COLUMN @extschema@.costs_daily.line_item_type IS 'The provider''s own word: Usage, Tax, Credit, Refund, SavingsPlanNegation and so on.';
 COMMENT ON COLUMN @extschema@.costs_daily.currency IS 'ISO 4217. Never sum across currencies.';
 COMMENT ON COLUMN @extschema@.costs_daily.line_items IS 'Rows of the bill behind it.';
 COMMENT ON COLUMN @extschema@.costs_daily.sync_timestamp IS 'When it was loaded.';
 
-COMMENT ON COLUMN @extschema@.costs.account_name IS 'The account''s name in accounts; NULL where it has none.';
-COMMENT ON COLUMN @extschema@.costs.cloud_provider IS 'aws.';
+COMMENT ON COLUMN @extschema@.costs.account_name IS 'The account''s name in the export, else in accounts; NULL where it has none.';
 COMMENT ON COLUMN @extschema@.costs.source_table IS 'The raw table with the original rows.';
 COMMENT ON COLUMN @extschema@.sync_state.error IS 'Why it failed the last time; NULL when it did not.';
 
@@ -57,10 +75,14 @@ BEGIN
   FOR c IN
     SELECT v.attrelid::regclass AS view, v.attname, col_description(t.attrelid, t.attnum) AS meaning
       FROM (VALUES ('@extschema@.costs'::regclass, '@extschema@.costs_daily'::regclass),
+                   ('@extschema@.fact_usage', '@extschema@.costs_daily'),
+                   ('@extschema@.charges', '@extschema@.costs_daily'),
+                   ('@extschema@.charges', '@extschema@.fact_usage'),
+                   ('@extschema@.cost_identity', '@extschema@.costs_daily'),
                    ('@extschema@.sync_state', '@extschema@.manifests')) pairs (view, base)
       JOIN pg_attribute v ON v.attrelid = pairs.view AND v.attnum > 0
       JOIN pg_attribute t ON t.attrelid = pairs.base AND t.attname = v.attname
-     WHERE col_description(v.attrelid, v.attnum) IS NULL LOOP
+     WHERE col_description(v.attrelid, v.attnum) IS NULL AND col_description(t.attrelid, t.attnum) IS NOT NULL LOOP
     EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', c.view, c.attname, c.meaning);
   END LOOP;
 END

@@ -8,7 +8,7 @@ use crate::error::Error;
 
 /// The longest text with a one-byte header: 7 bits hold the size, header included
 /// (Postgres, varatt.h).
-const SHORT: usize = 126;
+pub(super) const SHORT: usize = 126;
 
 /// Header and alignment of one text.
 const OVERHEAD: usize = 8;
@@ -65,6 +65,16 @@ fn room(array: &StringViewArray) -> usize {
         .sum()
 }
 
+/// No text of Postgres's holds one.
+pub(super) fn no_nul(text: &[u8], target: &Target) -> Result<(), Error> {
+    if text.contains(&0) {
+        return Err(Error::NulByte {
+            column: target.name.clone(),
+        });
+    }
+    Ok(())
+}
+
 pub(super) fn texts(
     array: &StringViewArray,
     target: &Target,
@@ -82,11 +92,7 @@ pub(super) fn texts(
             Some((same, datum)) if same == *view => datum,
             _ => {
                 let text = array.value(row).as_bytes();
-                if text.contains(&0) {
-                    return Err(Error::NulByte {
-                        column: target.name.clone(),
-                    });
-                }
+                no_nul(text, target)?;
                 arena.push(text)
             }
         };

@@ -23,11 +23,16 @@ pub(super) fn dates(
     mut cells: Cells<'_>,
 ) -> Result<(), Error> {
     cells.set_all(array, array.values().iter(), |days| {
-        let days = days
-            .checked_sub(EPOCH_DAYS)
-            .filter(|days| DATES.contains(days));
-        days.map(Datum::from).ok_or_else(|| out_of_range(target))
+        date(*days, target).map(Datum::from)
     })
+}
+
+/// Days since 1970 as Postgres counts them.
+pub(super) fn date(days: i32, target: &Target) -> Result<i32, Error> {
+    let days = days
+        .checked_sub(EPOCH_DAYS)
+        .filter(|days| DATES.contains(days));
+    days.ok_or_else(|| out_of_range(target))
 }
 
 pub(super) fn timestamps(
@@ -36,11 +41,16 @@ pub(super) fn timestamps(
     mut cells: Cells<'_>,
 ) -> Result<(), Error> {
     cells.set_all(array, array.values().iter(), |microseconds| {
-        let since = microseconds
-            .checked_sub(EPOCH_MICROSECONDS)
-            .filter(|t| TIMESTAMPS.contains(t));
-        since.map(Datum::from).ok_or_else(|| out_of_range(target))
+        timestamp(*microseconds, target).map(Datum::from)
     })
+}
+
+/// Microseconds since 1970 as Postgres counts them.
+pub(super) fn timestamp(microseconds: i64, target: &Target) -> Result<i64, Error> {
+    let since = microseconds
+        .checked_sub(EPOCH_MICROSECONDS)
+        .filter(|t| TIMESTAMPS.contains(t));
+    since.ok_or_else(|| out_of_range(target))
 }
 
 fn out_of_range(target: &Target) -> Error {

@@ -4,7 +4,7 @@ use engine::{Aggregate, Expr, Function, Kind};
 use pgrx::pg_sys;
 
 use super::elements;
-use super::translate::{Translation, is_bytewise, is_c, own_function};
+use super::translate::{Translation, is_bytewise, is_c, our_function, own_function};
 use crate::datum::kind_of;
 
 /// What the engine computes for one call of an aggregate.
@@ -38,7 +38,8 @@ pub unsafe fn call(translation: &mut Translation, call: *mut pg_sys::Aggref) -> 
             function,
             filter: filter.clone(),
         };
-        let name = own_function((*call).aggfnoid)?;
+        let own = own_function((*call).aggfnoid);
+        let name = own.or_else(|| our_function((*call).aggfnoid))?;
         if (*call).aggstar {
             return (name == "count").then(|| Call::Value(of(Function::CountRows)));
         }
@@ -98,6 +99,7 @@ impl Argument {
                 // The sum of `real` is `real`, rounded at each addition.
                 _ => return None,
             },
+            ("exact_sum", false) if kind == Kind::Float8 => Function::SumExact(expr),
             ("avg", false) if kind.is_float() => Function::MeanFloat(expr),
             _ => return None,
         })

@@ -141,6 +141,7 @@ fn aggregate(aggregate: &Aggregate, spell: &impl Fn(&Expr) -> String) -> String 
         Function::SumInt(x) | Function::SumBig(x) | Function::SumFloat(x) => {
             format!("sum({})", spell(x))
         }
+        Function::SumExact(x) => format!("exact_sum({})", spell(x)),
         Function::MeanFloat(x) => format!("avg({})", spell(x)),
         Function::Min(x, _) => format!("min({})", spell(x)),
         Function::Max(x, _) => format!("max({})", spell(x)),

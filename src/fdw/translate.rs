@@ -483,8 +483,15 @@ impl Translation {
     unsafe fn function(&mut self, call: *mut pg_sys::FuncExpr) -> Option<Expr> {
         // SAFETY: the caller passes a FuncExpr.
         unsafe {
-            let name = own_function((*call).funcid)?;
             let arguments: Vec<_> = elements::<pg_sys::Node>((*call).args).collect();
+            let Some(name) = own_function((*call).funcid) else {
+                return match (our_function((*call).funcid)?.as_str(), arguments.as_slice()) {
+                    ("zone_region", [zone]) => {
+                        Some(Expr::RegionOfZone(Box::new(self.translate(*zone)?)))
+                    }
+                    _ => None,
+                };
+            };
             match arguments.as_slice() {
                 [only] => self.conversion(&name, *only),
                 [first, second] => match name.as_str() {
@@ -588,6 +595,16 @@ pub fn own_function(function: pg_sys::Oid) -> Option<String> {
     // SAFETY: get_func_name returns NULL or a C string for any OID.
     let name = unsafe { string(pg_sys::get_func_name(function)) };
     (function.to_u32() < FIRST_USER_OBJECT).then_some(name)
+}
+
+/// The name of a function of this extension.
+pub fn our_function(function: pg_sys::Oid) -> Option<String> {
+    // SAFETY: catalog lookups that take any OID; get_func_name returns NULL or a C string.
+    unsafe {
+        let ours = pg_sys::get_extension_oid(c"cur_fdw".as_ptr(), true);
+        let of = pg_sys::getExtensionOfObject(pg_sys::ProcedureRelationId, function);
+        (of == ours && ours != pg_sys::InvalidOid).then(|| string(pg_sys::get_func_name(function)))
+    }
 }
 
 unsafe fn is_text(node: *mut pg_sys::Node) -> bool {

@@ -1,6 +1,6 @@
 //! One month's rows into a table of its own.
 
-use arrow::array::{Array, Float64Array, RecordBatch, StringViewArray};
+use arrow::array::{Array, ArrayRef, Float64Array, RecordBatch, StringViewArray};
 use arrow::datatypes::DataType;
 use billing::ExactSum;
 use engine::{Delivery, Field, Query, Request, Scan};
@@ -10,15 +10,11 @@ use pgrx::{AnyNumeric, pg_sys};
 
 use super::looking::bill_of;
 use super::money::numeric;
-use crate::datum::{Rows, Target};
+use crate::datum::{Indirect, Origin, Tuples};
 use crate::error::{Error, OrRaise};
 use crate::fdw::{self, Column, OpenRelation, columns_of};
 use crate::{backend, gucs};
 
-/// Rows handed to the table at once, as COPY does (Postgres, copyfrom.c, MAX_BUFFERED_TUPLES).
-const ROWS_AT_ONCE: usize = 1_000;
-
-const COST: &str = "line_item_unblended_cost";
 const SYNC_TIMESTAMP: &str = "sync_timestamp";
 
 /// What was loaded.
@@ -79,9 +75,9 @@ fn load(
     target: pg_sys::Oid,
 ) -> Result<Loaded, Error> {
     let mut inserter = Inserter::open(target, &columns)?;
-    let targets: Vec<Target> = columns.iter().map(|c| c.target.clone()).collect();
     let fields: Vec<Field> = columns.iter().map(Column::field).collect();
-    let cost = columns.iter().position(|c| c.target.name == COST);
+    let names: Vec<&str> = columns.iter().map(|c| c.target.name.as_str()).collect();
+    let cost = billing::cost_column(&names);
     let request = Request {
         query: Query::of(fields),
         values: Vec::new(),
@@ -95,30 +91,35 @@ fn load(
         rows: 0,
         unblended: ExactSum::default(),
     };
-    let mut rows = Rows::default();
+    let mut indirect = Indirect::default();
     while let Some(batch) = backend::next_batch(&mut scan)? {
-        add_costs(&mut loaded.unblended, &batch, cost)?;
-        inserter.insert(&mut rows, &batch, &targets)?;
+        if let Some(cost) = cost {
+            add_costs(&mut loaded.unblended, batch.column(cost), names[cost])?;
+        }
+        inserter.insert(&mut indirect, &batch)?;
         loaded.rows += batch.num_rows() as u64;
         progress.report(scan.traffic().bytes(), loaded.rows);
         backend::honour_interrupts();
+    }
+    if !loaded.unblended.is_finite() {
+        return Err(Error::NotMoney {
+            column: cost.map_or("", |cost| names[cost]).to_owned(),
+            found: loaded.unblended.to_string(),
+        });
     }
     inserter.finish();
     Ok(loaded)
 }
 
-/// AWS writes costs as doubles. Where a column was widened they come in other types, and count as
+/// Costs are doubles in most files. Where a column was widened they come in other types, and count as
 /// what they print as, too.
-fn add_costs(sum: &mut ExactSum, batch: &RecordBatch, cost: Option<usize>) -> Result<(), Error> {
-    let Some(column) = cost.map(|c| batch.column(c)) else {
-        return Ok(());
-    };
+fn add_costs(sum: &mut ExactSum, column: &ArrayRef, name: &str) -> Result<(), Error> {
     if let Some(costs) = column.as_any().downcast_ref::<Float64Array>() {
         costs.iter().flatten().for_each(|cost| sum.add(cost));
         return Ok(());
     }
     let shape = || Error::Shape {
-        column: COST.to_owned(),
+        column: name.to_owned(),
         found: column.data_type().to_string(),
     };
     let texts = arrow::compute::cast(column, &DataType::Utf8View).map_err(|_| shape())?;
@@ -127,7 +128,7 @@ fn add_costs(sum: &mut ExactSum, batch: &RecordBatch, cost: Option<usize>) -> Re
         let text = text.trim();
         if !text.is_empty() && !sum.add_decimal(text) {
             return Err(Error::NotMoney {
-                column: COST.to_owned(),
+                column: name.to_owned(),
                 found: text.to_owned(),
             });
         }
@@ -141,11 +142,11 @@ struct Inserter {
     relation: pg_sys::Relation,
     bulk: pg_sys::BulkInsertState,
     slots: Vec<*mut pg_sys::TupleTableSlot>,
-    /// For each file column its index in the table.
-    positions: Vec<usize>,
+    tuples: Tuples,
     /// Holds what inserting needs, reset for each batch.
     memory: pg_sys::MemoryContext,
     command: pg_sys::CommandId,
+    options: u32,
 }
 
 impl Inserter {
@@ -155,78 +156,59 @@ impl Inserter {
         unsafe {
             let relation = pg_sys::table_open(target, pg_sys::RowExclusiveLock as i32);
             check_target(relation)?;
-            let positions = positions(relation, columns)?;
-            let descriptor = (*relation).rd_att;
-            let now = pg_sys::Datum::from(pg_sys::GetCurrentTransactionStartTimestamp());
-            let slots = (0..ROWS_AT_ONCE).map(|_| {
-                let slot =
-                    pg_sys::MakeSingleTupleTableSlot(descriptor, &raw const pg_sys::TTSOpsVirtual);
-                std::slice::from_raw_parts_mut((*slot).tts_isnull, (*descriptor).natts as usize)
-                    .fill(true);
-                if let Some(index) = position_of(relation, SYNC_TIMESTAMP) {
-                    *(*slot).tts_values.add(index) = now;
-                    *(*slot).tts_isnull.add(index) = false;
-                }
-                slot
-            });
+            let origins = origins(relation, columns)?;
+            let targets = columns.iter().map(|c| c.target.clone());
             Ok(Self {
                 relation,
                 bulk: pg_sys::GetBulkInsertState(),
-                slots: slots.collect(),
-                positions,
+                slots: (0..Tuples::BLOCK)
+                    .map(|_| {
+                        pg_sys::MakeSingleTupleTableSlot(
+                            (*relation).rd_att,
+                            &raw const pg_sys::TTSOpsHeapTuple,
+                        )
+                    })
+                    .collect(),
+                tuples: Tuples::new(origins, targets.collect()),
                 memory: fdw::batch_context(pg_sys::CurrentMemoryContext),
                 command: pg_sys::GetCurrentCommandId(true),
+                options: pg_sys::TABLE_INSERT_SKIP_FSM | frozen(relation),
             })
         }
     }
 
-    fn insert(
-        &mut self,
-        rows: &mut Rows,
-        batch: &RecordBatch,
-        targets: &[Target],
-    ) -> Result<(), Error> {
+    fn insert(&mut self, indirect: &mut Indirect, batch: &RecordBatch) -> Result<(), Error> {
         // SAFETY: the context is ours; what is allocated in it is used until the next reset only.
         unsafe {
             pg_sys::MemoryContextReset(self.memory);
             let old = pg_sys::MemoryContextSwitchTo(self.memory);
-            let filled = rows.fill(batch, targets);
-            if filled.is_ok() {
-                for start in (0..rows.len()).step_by(ROWS_AT_ONCE) {
-                    self.insert_some(rows, start..(start + ROWS_AT_ONCE).min(rows.len()));
-                }
-            }
+            let inserted = self.insert_blocks(indirect, batch);
             pg_sys::MemoryContextSwitchTo(old);
-            filled
+            inserted
         }
     }
 
-    fn insert_some(&mut self, rows: &Rows, range: std::ops::Range<usize>) {
-        let count = range.len();
-        for (row, slot) in range.zip(&self.slots) {
-            let (values, nulls) = rows.row(row);
-            // SAFETY: positions lie within the slot's width; its other values were set at open and
-            // are not touched by ExecClearTuple.
+    fn insert_blocks(&mut self, indirect: &mut Indirect, batch: &RecordBatch) -> Result<(), Error> {
+        self.tuples.prepare(indirect, batch)?;
+        for rows in Tuples::blocks(batch) {
+            let tuples = self.tuples.form(batch, indirect, rows)?;
+            for (tuple, slot) in tuples.iter_mut().zip(&self.slots) {
+                // SAFETY: the tuple is valid until the next block; inserting copies it.
+                unsafe { pg_sys::ExecStoreHeapTuple(tuple, *slot, false) };
+            }
+            // SAFETY: as many slots hold tuples of the relation, which is open and locked.
             unsafe {
-                pg_sys::ExecClearTuple(*slot);
-                for ((position, value), null) in self.positions.iter().zip(values).zip(nulls) {
-                    *(**slot).tts_values.add(*position) = *value;
-                    *(**slot).tts_isnull.add(*position) = *null;
-                }
-                pg_sys::ExecStoreVirtualTuple(*slot);
+                pg_sys::table_multi_insert(
+                    self.relation,
+                    self.slots.as_mut_ptr(),
+                    tuples.len() as i32,
+                    self.command,
+                    self.options as i32,
+                    self.bulk,
+                );
             }
         }
-        // SAFETY: `count` slots hold tuples of the relation, which is open and locked.
-        unsafe {
-            pg_sys::table_multi_insert(
-                self.relation,
-                self.slots.as_mut_ptr(),
-                count as i32,
-                self.command,
-                pg_sys::TABLE_INSERT_SKIP_FSM as i32,
-                self.bulk,
-            );
-        }
+        Ok(())
     }
 
     /// Ends the load. Not a Drop: on ERROR Postgres itself releases relation and buffers.
@@ -237,10 +219,23 @@ impl Inserter {
                 pg_sys::ExecDropSingleTupleTableSlot(slot);
             }
             pg_sys::FreeBulkInsertState(self.bulk);
-            pg_sys::table_finish_bulk_insert(self.relation, pg_sys::TABLE_INSERT_SKIP_FSM as i32);
+            pg_sys::table_finish_bulk_insert(self.relation, self.options as i32);
             pg_sys::table_close(self.relation, pg_sys::NoLock as i32);
             pg_sys::CommandCounterIncrement();
         }
+    }
+}
+
+/// Rows of a table that was made in the same subtransaction need no freezing later: nobody can see
+/// them before it commits, and if it does not the table goes with them (Postgres, copyfrom.c, on
+/// COPY FREEZE). A transaction whose snapshot is older than the load sees them once the month is
+/// swapped in; without, it would see neither the old month nor the new one.
+fn frozen(relation: pg_sys::Relation) -> u32 {
+    // SAFETY: the relation is open.
+    let made_here = unsafe { (*relation).rd_createSubid == pg_sys::GetCurrentSubTransactionId() };
+    match made_here {
+        true => pg_sys::TABLE_INSERT_FROZEN,
+        false => 0,
     }
 }
 
@@ -263,6 +258,9 @@ unsafe fn check_target(relation: pg_sys::Relation) -> Result<(), Error> {
         if class.relkind as u8 != pg_sys::RELKIND_RELATION {
             return refuse("it is not a plain table");
         }
+        if class.relam != pg_sys::HEAP_TABLE_AM_OID {
+            return refuse("it is not stored as a heap");
+        }
         if class.relhastriggers || class.relhasrules || class.relhasindex {
             return refuse("it has triggers, rules or indexes");
         }
@@ -283,23 +281,36 @@ unsafe fn check_target(relation: pg_sys::Relation) -> Result<(), Error> {
     }
 }
 
-fn positions(relation: pg_sys::Relation, columns: &[Column]) -> Result<Vec<usize>, Error> {
+/// Where each column of the table, dropped ones included, gets its values from.
+fn origins(relation: pg_sys::Relation, columns: &[Column]) -> Result<Vec<Origin>, Error> {
     // SAFETY: the relation is open.
-    let of_table = unsafe { columns_of(relation, &[SYNC_TIMESTAMP]) }?;
-    let position = |column: &Column| {
-        let same = |c: &&Column| c.target.name == column.target.name;
-        match of_table.iter().find(same) {
-            Some(found) if found.target.kind == column.target.kind => Ok(found.attnum as usize - 1),
-            found => Err(Error::Target {
-                relation: relation_name(relation),
-                why: match found {
-                    Some(_) => format!("column \"{}\" has another type", column.target.name),
-                    None => format!("it lacks the column \"{}\"", column.target.name),
-                },
-            }),
-        }
+    let (of_table, width, now) = unsafe {
+        (
+            columns_of(relation, &[SYNC_TIMESTAMP])?,
+            (*(*relation).rd_att).natts as usize,
+            pg_sys::GetCurrentTransactionStartTimestamp(),
+        )
     };
-    columns.iter().map(position).collect()
+    let mut origins = vec![Origin::Nothing; width];
+    if let Some(index) = position_of(relation, SYNC_TIMESTAMP) {
+        origins[index] = Origin::Constant(now);
+    }
+    for (index, column) in columns.iter().enumerate() {
+        let same = |c: &&Column| c.target.name == column.target.name;
+        let why = match of_table.iter().find(same) {
+            Some(found) if found.target.kind == column.target.kind => {
+                origins[found.attnum as usize - 1] = Origin::Batch(index);
+                continue;
+            }
+            Some(_) => format!("column \"{}\" has another type", column.target.name),
+            None => format!("it lacks the column \"{}\"", column.target.name),
+        };
+        return Err(Error::Target {
+            relation: relation_name(relation),
+            why,
+        });
+    }
+    Ok(origins)
 }
 
 fn position_of(relation: pg_sys::Relation, name: &str) -> Option<usize> {

@@ -1,27 +1,95 @@
-//! `normalization_sql(regclass)`: the columns of a relation, handed to the `billing` crate.
+//! The columns of a relation, handed to the `billing` crate for the SQL that normalizes them.
 
-use pgrx::pg_sys;
+use billing::{Column, ColumnKind, Grain};
 use pgrx::prelude::*;
+use pgrx::{PgRelation, pg_sys};
 
-use crate::error::OrRaise;
-use crate::fdw::{OpenRelation, columns_of, quote};
+use crate::fdw::{OpenRelation, quote};
 
+/// What loading adds to a bill.
+const SYNC_TIMESTAMP: &str = "sync_timestamp";
+
+/// `normalization_sql(regclass, format, condition)`: NULL for no relation.
 #[pg_extern(sql = false)]
-fn normalization_sql(relation: pg_sys::Oid) -> String {
-    billing::normalization_sql(&column_names(relation), &qualified_name(relation))
+fn normalization_sql(
+    relation: Option<pg_sys::Oid>,
+    format: Option<&str>,
+    condition: Option<&str>,
+) -> Option<String> {
+    Some(normalized(relation?, format, condition, Grain::Daily))
 }
 
-/// `normalized_column_sql(regclass, name)`: NULL for a name without a rule.
+/// `usage_sql(regclass, format, condition)`: NULL for no relation.
 #[pg_extern(sql = false)]
-fn normalized_column_sql(relation: pg_sys::Oid, name: &str) -> Option<String> {
-    billing::normalized_column_sql(&column_names(relation), name)
+fn usage_sql(
+    relation: Option<pg_sys::Oid>,
+    format: Option<&str>,
+    condition: Option<&str>,
+) -> Option<String> {
+    Some(normalized(relation?, format, condition, Grain::Usage))
 }
 
-fn column_names(relation: pg_sys::Oid) -> Vec<String> {
+fn normalized(
+    relation: pg_sys::Oid,
+    format: Option<&str>,
+    condition: Option<&str>,
+    grain: Grain,
+) -> String {
+    let mut from = qualified_name(relation);
+    if let Some(condition) = condition {
+        from.push_str("\n WHERE ");
+        from.push_str(condition);
+    }
+    billing::normalization_sql(&columns(relation), &from, format, grain)
+}
+
+/// `normalized_column_sql(regclass, name, format)`: NULL for a name without a rule.
+#[pg_extern(sql = false)]
+fn normalized_column_sql(
+    relation: Option<pg_sys::Oid>,
+    name: Option<&str>,
+    format: Option<&str>,
+) -> Option<String> {
+    billing::normalized_column_sql(&columns(relation?), name?, format)
+}
+
+/// All columns: what the rules do not know the type of, they do not name.
+fn columns(relation: pg_sys::Oid) -> Vec<Column> {
     let open = OpenRelation::new(relation);
     // SAFETY: the relation is open until the end of this function.
-    let columns = unsafe { columns_of(open.0, &["sync_timestamp"]) }.or_raise();
-    columns.into_iter().map(|c| c.target.name).collect()
+    let relation = unsafe { PgRelation::from_pg(open.0) };
+    let descriptor = relation.tuple_desc();
+    let attributes = descriptor.iter().filter(|a| !a.attisdropped);
+    let columns = attributes.map(|a| Column {
+        name: a.name().to_owned(),
+        quoted: identifier(a.name()),
+        kind: kind(a.atttypid),
+    });
+    columns.filter(|c| c.name != SYNC_TIMESTAMP).collect()
+}
+
+fn kind(of_type: pg_sys::Oid) -> ColumnKind {
+    match of_type {
+        pg_sys::TEXTOID | pg_sys::VARCHAROID => ColumnKind::Text,
+        pg_sys::FLOAT8OID => ColumnKind::Double,
+        pg_sys::NUMERICOID => ColumnKind::Numeric,
+        pg_sys::DATEOID => ColumnKind::Date,
+        pg_sys::TIMESTAMPOID => ColumnKind::Timestamp,
+        pg_sys::TIMESTAMPTZOID => ColumnKind::TimestampTz,
+        pg_sys::JSONBOID => ColumnKind::Json,
+        _ => ColumnKind::Other,
+    }
+}
+
+/// An identifier as SQL spells it, with quotes only where it needs them: people read it.
+fn identifier(name: &str) -> String {
+    let Ok(name) = std::ffi::CString::new(name) else {
+        return quote(name);
+    };
+    // SAFETY: the result is the argument itself or a new string in the current memory context.
+    unsafe { std::ffi::CStr::from_ptr(pg_sys::quote_identifier(name.as_ptr())) }
+        .to_string_lossy()
+        .into_owned()
 }
 
 fn qualified_name(relation: pg_sys::Oid) -> String {
@@ -36,7 +104,7 @@ fn qualified_name(relation: pg_sys::Oid) -> String {
     };
     format!(
         "{}.{}",
-        quote(&schema.to_string_lossy()),
-        quote(&name.to_string_lossy())
+        identifier(&schema.to_string_lossy()),
+        identifier(&name.to_string_lossy())
     )
 }

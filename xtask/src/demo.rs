@@ -16,13 +16,8 @@ pub fn demo(keep: bool) -> Result<()> {
     program("demo", arguments, false, &[])
 }
 
-/// Measures the load with the release build.
-pub fn bench_load(arguments: &[&str]) -> Result<()> {
-    program("bench_load", arguments, true, &[])
-}
-
-/// Measures queries with the release build, or with `--dev` with the development build.
-pub fn bench_query(arguments: &[&str]) -> Result<()> {
+/// Runs a benchmark with the release build, or with `--dev` with the development build.
+pub fn benchmark(name: &str, arguments: &[&str]) -> Result<()> {
     let (dev, arguments): (Vec<&str>, Vec<&str>) =
         arguments.iter().partition(|argument| **argument == "--dev");
     machine::setup(machine::PYTHON)?;
@@ -30,7 +25,7 @@ pub fn bench_query(arguments: &[&str]) -> Result<()> {
         ("CUR_FDW_PYTHON", postgres::python_for_benchmarks()?),
         ("CUR_FDW_BENCH_DATA", cache::dir()?.join("bench")),
     ];
-    program("bench_query", &arguments, dev.is_empty(), &environment)
+    program(name, &arguments, dev.is_empty(), &environment)
 }
 
 /// Installs for Postgres 15 and runs a program of the test crate that the same build made.

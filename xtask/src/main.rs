@@ -3,6 +3,7 @@
 //!
 //! Only the standard library is used, so that the first command in a fresh clone starts at once.
 
+mod azurite;
 mod cache;
 mod cargo;
 mod demo;
@@ -22,10 +23,10 @@ Tasks of cur_fdw. Every task first installs what the machine lacks.
 
   cargo demo [--keep]      build, start a throwaway Postgres and S3 server, load a sample bill
   cargo verify             everything that must hold: style, licences, tests on every Postgres
-  cargo bench-load         the load benchmark, with the release build
+  cargo bench-load [--dev] [OPTIONS]
   cargo bench-query [--dev] [OPTIONS]
-                           the query benchmark, with the release build; --dev: with the
-                           development build; an unknown option shows them all
+                           the benchmarks, with the release build; --dev: with the development
+                           build; an unknown option shows them all
   cargo soak-pushdown [QUERIES [SEED]]
                            many more random queries than verify asks, with and without pushdown
   cargo soak-cancel        1,000 cancels at every moment of a query: verify has a sample
@@ -76,8 +77,8 @@ fn task(args: &[&str]) -> Result<()> {
         ["demo"] => demo::demo(false),
         ["demo", "--keep"] => demo::demo(true),
         ["verify"] => verify::verify(),
-        ["bench-load", rest @ ..] => demo::bench_load(rest),
-        ["bench-query", rest @ ..] => demo::bench_query(rest),
+        ["bench-load", rest @ ..] => demo::benchmark("bench_load", rest),
+        ["bench-query", rest @ ..] => demo::benchmark("bench_query", rest),
         ["soak-pushdown", rest @ ..] => soak::pushdown(rest),
         ["soak", module @ ("cancel" | "memory" | "rescans")] => soak::soak(module),
         ["soak-sync", rest @ ..] => soak::sync(rest),

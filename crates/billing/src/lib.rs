@@ -28,6 +28,7 @@ pub mod money;
 pub mod normalize;
 pub mod object;
 pub mod period;
+mod zone;
 
 pub use column::{SqlName, athena_name, column_name, sql_names, table_name, table_names};
 pub use csv_types::{CsvType, csv_type};
@@ -40,6 +41,9 @@ pub use layout::{
 };
 pub use manifest::{Bounds, Manifest, ManifestColumn};
 pub use money::ExactSum;
-pub use normalize::{normalization_sql, normalized_column_sql};
+pub use normalize::{
+    Column, ColumnKind, Grain, cost_column, normalization_sql, normalized_column_sql,
+};
 pub use object::Object;
 pub use period::BillingPeriod;
+pub use zone::region_of_zone;

@@ -15,8 +15,14 @@ pub struct ExactSum {
     common: i128,
     /// Units of 10^key, for all others and for what `common` cannot hold.
     others: BTreeMap<i32, i128>,
-    non_finite: u64,
+    /// The sum of what is no number: 0 as long as there is none.
+    irregular: f64,
 }
+
+/// A part in [`ExactSum::to_bytes`]: an exponent and its units.
+const PART_BYTES: usize = size_of::<i32>() + size_of::<i128>();
+/// What one counter takes in a map, with its share of a node that is half full.
+const HEAP_BYTES: usize = 80;
 
 /// Rates, and so most costs, have at most ten places.
 const COMMON_EXPONENT: i32 = -10;
@@ -28,7 +34,8 @@ const CARRY: i128 = 10_i128.pow(CARRY_DIGITS as u32);
 const CARRY_DIGITS: i32 = 20;
 
 impl ExactSum {
-    /// Adds one value. NaN and the infinities are counted and not added.
+    /// Adds one value. NaN and the infinities make a sum that is one of them, as Postgres's
+    /// `numeric` does.
     #[inline]
     pub fn add(&mut self, value: f64) {
         match common_units(value) {
@@ -37,7 +44,7 @@ impl ExactSum {
                 let (units, exponent) = shortest(value);
                 self.add_units(exponent, units.into());
             }
-            None => self.non_finite = self.non_finite.saturating_add(1),
+            None => self.irregular += value,
         }
     }
 
@@ -61,12 +68,43 @@ impl ExactSum {
         for (exponent, units) in other.parts() {
             self.add_units(exponent, units);
         }
-        self.non_finite = self.non_finite.saturating_add(other.non_finite);
+        self.irregular += other.irregular;
     }
 
-    /// How many values were NaN or infinite and are missing from the sum.
-    pub fn count_non_finite(&self) -> u64 {
-        self.non_finite
+    /// Whether all values were numbers.
+    pub fn is_finite(&self) -> bool {
+        self.irregular == 0.0
+    }
+
+    /// Bytes on the heap, about.
+    pub fn heap_size(&self) -> usize {
+        self.others.len() * HEAP_BYTES
+    }
+
+    /// The sum as bytes, for [`ExactSum::from_bytes`].
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = self.irregular.to_le_bytes().to_vec();
+        for (exponent, units) in self.parts() {
+            bytes.extend(exponent.to_le_bytes());
+            bytes.extend(units.to_le_bytes());
+        }
+        bytes
+    }
+
+    /// The sum that [`ExactSum::to_bytes`] wrote, or `None` for other bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (irregular, parts) = bytes.split_first_chunk()?;
+        let mut sum = Self {
+            irregular: f64::from_le_bytes(*irregular),
+            ..Self::default()
+        };
+        let parts = parts.chunks(PART_BYTES);
+        for part in parts {
+            let (exponent, units) = part.split_first_chunk()?;
+            let units = i128::from_le_bytes(units.try_into().ok()?);
+            sum.add_units(i32::from_le_bytes(*exponent), units);
+        }
+        Some(sum)
     }
 
     #[inline]
@@ -257,15 +295,23 @@ fn carried(places: &[i64]) -> Option<Vec<u8>> {
 /// Equal sums are equal, whatever values they were made of.
 impl PartialEq for ExactSum {
     fn eq(&self, other: &Self) -> bool {
-        self.non_finite == other.non_finite && self.to_string() == other.to_string()
+        self.to_string() == other.to_string()
     }
 }
 
 impl Eq for ExactSum {}
 
-/// Plain decimal notation that Postgres's `numeric` reads: no exponent, no trailing zeros.
+/// Plain decimal notation that Postgres's `numeric` reads: no exponent, no trailing zeros. A sum of
+/// what is no number is `NaN`, `Infinity` or `-Infinity`.
 impl fmt::Display for ExactSum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.is_finite() {
+            return f.write_str(match self.irregular {
+                f64::INFINITY => "Infinity",
+                f64::NEG_INFINITY => "-Infinity",
+                _ => "NaN",
+            });
+        }
         let (negative, mut digits, lowest) = self.digits();
         // All places from the lowest, or from the ones, up to at least the ones.
         if lowest > 0 {
@@ -361,17 +407,22 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_counted_and_does_not_spoil_the_sum() {
-        let mut spoiled = sum(&[1.5, f64::NAN, f64::INFINITY, f64::NEG_INFINITY]);
-        assert_eq!(
-            (spoiled.to_string().as_str(), spoiled.count_non_finite()),
-            ("1.5", 3)
-        );
-        spoiled.merge(&spoiled.clone());
-        assert_eq!(
-            (spoiled.to_string().as_str(), spoiled.count_non_finite()),
-            ("3", 6)
-        );
+    fn what_is_no_number_is_not_lost() {
+        use std::f64::{INFINITY, NAN, NEG_INFINITY};
+        for (values, expected) in [
+            (&[1.5, INFINITY][..], "Infinity"),
+            (&[NEG_INFINITY, 1.5], "-Infinity"),
+            (&[INFINITY, 1.5, NEG_INFINITY], "NaN"),
+            (&[NAN, 1.5], "NaN"),
+        ] {
+            let mut sum = sum(values);
+            assert_eq!(
+                (sum.to_string().as_str(), sum.is_finite()),
+                (expected, false)
+            );
+            sum.merge(&sum.clone());
+            assert_eq!(sum.to_string(), expected);
+        }
     }
 
     #[test]
@@ -399,6 +450,7 @@ mod tests {
     fn equality_is_of_sums_and_not_of_how_they_came_about() {
         assert_eq!(sum(&[1e22, 0.5, -1e22]), sum(&[0.25, 0.25]));
         assert_ne!(sum(&[0.5]), sum(&[0.5, f64::NAN]));
+        assert_eq!(sum(&[f64::NAN]), sum(&[0.5, f64::NAN]));
         assert_ne!(sum(&[0.5]), sum(&[-0.5]));
     }
 
@@ -516,7 +568,7 @@ mod tests {
         ) {
             let (left, right) = values.split_at(at.index(values.len() + 1));
             let mut merged = sum(right);
-            merged.merge(&sum(left));
+            merged.merge(&ExactSum::from_bytes(&sum(left).to_bytes()).unwrap());
             prop_assert_eq!(merged, sum(&values));
         }
     }

@@ -77,6 +77,8 @@ pub enum Expr {
     ToDate(Box<Expr>),
     /// `extract(part FROM timestamp)`, for parts that are whole numbers, as `bigint`.
     Extract(Part, Box<Expr>),
+    /// The region of an AWS availability zone ([`billing::region_of_zone`]).
+    RegionOfZone(Box<Expr>),
 }
 
 /// An operator of comparison.
@@ -334,6 +336,7 @@ impl Expr {
             Self::Extract(part, inner) => {
                 format!("EXTRACT({} FROM {})", part.name(), spell(inner))
             }
+            Self::RegionOfZone(inner) => format!("zone_region({})", spell(inner)),
         }
     }
 }

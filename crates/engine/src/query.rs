@@ -89,6 +89,8 @@ pub enum Function {
     /// `sum` of `double precision`. The order of additions is open, as it is in Postgres; the
     /// rounding error is that of one addition, and an overflow is an error.
     SumFloat(Expr),
+    /// The sum of the decimals that `double precision` values print as, as `numeric`.
+    SumExact(Expr),
     /// `avg` of `real` or `double precision`.
     MeanFloat(Expr),
     /// `min`, of the kind.
@@ -108,7 +110,7 @@ impl Function {
             Self::CountRows | Self::Count(_) | Self::CountDistinct(..) | Self::SumInt(_) => {
                 Kind::Int8
             }
-            Self::SumBig(_) => Kind::Numeric,
+            Self::SumBig(_) | Self::SumExact(_) => Kind::Numeric,
             Self::SumFloat(_) | Self::MeanFloat(_) => Kind::Float8,
             Self::Min(_, kind) | Self::Max(_, kind) => *kind,
             Self::Every(_) | Self::Any(_) => Kind::Bool,

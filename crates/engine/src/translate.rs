@@ -12,7 +12,7 @@ use datafusion::logical_expr::expr::{AggregateFunction, Case, Sort};
 use datafusion::logical_expr::{self as df, AggregateUDF, ExprFunctionExt, Operator, cast, lit};
 
 use crate::compute::like::Pattern;
-use crate::compute::{Kernel, calendar, sums};
+use crate::compute::{Kernel, calendar, exact, sums};
 use crate::expr::{Comparison, Expr, Value};
 use crate::query::{Aggregate, Function, Key, Order, OrderBy, Query};
 use crate::{Kind, Result};
@@ -90,6 +90,7 @@ impl Translator<'_> {
             Expr::DateTrunc(unit, inner) => Kernel::DateTrunc(*unit).call(self.expr(inner)?),
             Expr::ToDate(inner) => Kernel::ToDate.call(self.expr(inner)?),
             Expr::Extract(part, inner) => Kernel::Extract(*part).call(self.expr(inner)?),
+            Expr::RegionOfZone(inner) => Kernel::RegionOfZone.call(self.expr(inner)?),
         })
     }
 
@@ -109,6 +110,7 @@ impl Translator<'_> {
             Function::SumInt(x) => sum::sum(cast(self.expr(x)?, DataType::Int64)),
             Function::SumBig(x) => sum::sum(cast(self.expr(x)?, BIG_SUM)),
             Function::SumFloat(x) => self.float_sum(sums::sum(), x)?,
+            Function::SumExact(x) => self.float_sum(exact::sum(), x)?,
             Function::MeanFloat(x) => self.float_sum(sums::mean(), x)?,
             Function::Min(x, kind) => min_max::min(sortable(self.expr(x)?, *kind)),
             Function::Max(x, kind) => min_max::max(sortable(self.expr(x)?, *kind)),
@@ -192,6 +194,7 @@ impl Translator<'_> {
             Expr::DateTrunc(..) => Kind::Timestamp,
             Expr::ToDate(_) => Kind::Date,
             Expr::Extract(..) => Kind::Int8,
+            Expr::RegionOfZone(_) => Kind::Text,
             _ => Kind::Bool,
         }
     }

@@ -74,3 +74,27 @@ pub(super) fn iso(month: Month, at: i64) -> String {
         month.year, month.month
     )
 }
+
+/// Year, month and day of a day since 1970 (Howard Hinnant's algorithm).
+fn civil_from_days(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let era = days.div_euclid(146_097);
+    let doe = days.rem_euclid(146_097);
+    let yoe = (doe - doe / 1460 + doe / 36_524 - doe / 146_096) / 365;
+    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    let mp = (5 * doy + 2) / 153;
+    let month = if mp < 10 { mp + 3 } else { mp - 9 };
+    (
+        yoe + era * 400 + i64::from(month <= 2),
+        month,
+        doy - (153 * mp + 2) / 5 + 1,
+    )
+}
+
+/// `2025-09-01T00:00:00Z` for any instant.
+pub(super) fn instant(at: i64) -> String {
+    let (year, month, day) = civil_from_days(at.div_euclid(DAY));
+    let second = at.rem_euclid(DAY) / 1000;
+    let (h, m, s) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{h:02}:{m:02}:{s:02}Z")
+}

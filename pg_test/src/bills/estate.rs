@@ -5,7 +5,7 @@ use super::rng::Rng;
 use super::schema::{Place, Schema};
 use super::series::{Amount, Clock, Series, Sheet};
 use super::usage::Usage;
-use super::{Report, charges, commitments};
+use super::{Report, charges, commitments, split};
 
 /// One series of the month, before it is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -25,6 +25,7 @@ pub(super) enum Entry {
     Marketplace(usize),
     Support,
     SupportTrueUp,
+    Split(usize, usize),
 }
 
 /// The month's contents, before any row is made.
@@ -60,7 +61,7 @@ impl<'a> Estate<'a> {
             month,
             restatement,
             place,
-            schema: Schema::new(report.columns, place),
+            schema: Schema::new(report.columns, place, report.split_costs),
             expected: vec![0.0; report.accounts.len()],
             entries: Vec::new(),
             slots,
@@ -219,6 +220,13 @@ impl<'a> Estate<'a> {
                 list.push((Entry::Negation(plan, member), self.slots));
             }
         }
+        if self.report.split_costs {
+            for pod in 0..split::PODS {
+                for part in 0..split::PARTS {
+                    list.push((Entry::Split(pod, part), self.slots));
+                }
+            }
+        }
         list
     }
 
@@ -248,6 +256,7 @@ impl<'a> Estate<'a> {
             Entry::Negation(plan, member) => commitments::negation(self, plan, member, sheet),
             Entry::PlanFee(plan) => commitments::plan_fee(self, plan, sheet),
             Entry::PlanUpfront(plan) => commitments::plan_upfront(self, plan, sheet),
+            Entry::Split(pod, part) => split::pod(self, pod, part, sheet),
             _ => charges::charge(self, entry, sheet),
         }
     }
@@ -323,6 +332,7 @@ impl Entry {
             Entry::Marketplace(n) => (12, n, 0),
             Entry::Support => (13, 0, 0),
             Entry::SupportTrueUp => (14, 0, 0),
+            Entry::Split(pod, part) => (15, pod, part),
         }
     }
 }

@@ -1,9 +1,12 @@
-//! Sample bills: legacy AWS Cost and Usage Reports in Parquet, as AWS delivers them.
+//! Sample bills of AWS, Azure and Google, as each delivers them.
 //!
 //! A [`Report`] stands for one payer's report over consecutive months. Everything in it follows
 //! from its fields: the same report gives the same values on every machine. Months differ the way
 //! real ones do. Columns come and go, the newest month has no invoice yet, a restated month has
 //! other rows, and commitments, taxes, credits and refunds add up.
+//!
+//! [`Report::format`] and [`Report::encoding`] say how it is written. All of AWS's formats have the
+//! same line items, and so have all of Azure's.
 //!
 //! ```ignore
 //! let bill = Report::press().month(2025, 9, 0);
@@ -13,17 +16,33 @@
 // Test support: a sample bill that cannot be made is a failed test.
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
+mod azure;
 mod calendar;
 mod catalog;
 mod charges;
 mod commitments;
+mod csv;
+mod cur;
+mod cur2;
 mod delivery;
 mod estate;
+mod exports;
+mod files;
+mod focus;
+mod format;
+#[cfg(test)]
+mod format_tests;
+mod gcp;
+mod legacy;
 mod manifest;
+mod packing;
 pub mod rng;
 mod rows;
+mod samples;
 mod schema;
 mod series;
+mod split;
+mod table;
 #[cfg(test)]
 mod tests;
 mod totals;
@@ -41,7 +60,14 @@ use arrow::datatypes::{DataType, Field, Schema as ArrowSchema};
 use calendar::Month;
 use delivery::Destination;
 use estate::Estate;
+use files::ParquetStyle;
+use rows::Missing;
 
+pub use format::{
+    AzureDialect, BillFormat, CsvStyle, Delivery, Encoding, FocusVersion, GcpExport, Headers,
+    Packing, Versioning,
+};
+pub use samples::{Sample, samples};
 pub use totals::Totals;
 
 /// How many columns a bill has.
@@ -78,6 +104,14 @@ pub struct Report {
     pub columns: Width,
     /// Rows of a data file, which is one row group.
     pub rows_per_file: usize,
+    /// In which format.
+    pub format: BillFormat,
+    /// In which kind of file.
+    pub encoding: Encoding,
+    /// With or without manifests, older deliveries and empty chunks.
+    pub delivery: Delivery,
+    /// AWS: with the lines and columns of split cost allocation.
+    pub split_costs: bool,
 }
 
 /// One delivery of one month.
@@ -116,6 +150,10 @@ impl Report {
             rows_per_month: 5_000,
             columns: Width::Typical,
             rows_per_file: 2_000,
+            format: BillFormat::Cur,
+            encoding: Encoding::Parquet,
+            delivery: Delivery::PLAIN,
+            split_costs: false,
         }
     }
 
@@ -133,10 +171,9 @@ impl Report {
 
     /// One month; restatement 0 is its first delivery, every further one has other totals.
     pub fn month(&self, year: i32, month: u32, restatement: u32) -> MonthBill {
-        let estate = Estate::new(self, Month::new(year, month), restatement);
         let mut files = Memory::default();
-        let totals =
-            delivery::deliver(&estate, &mut files).expect("a sample bill is written to memory");
+        let totals = delivery::deliver(self, Month::new(year, month), restatement, &mut files)
+            .expect("a sample bill is written to memory");
         MonthBill {
             year,
             month,
@@ -155,13 +192,37 @@ impl Report {
     }
 }
 
+/// The data files that count: those the newest manifest names, or all where there is none. Of
+/// deliveries that keep their own manifest the files must be in the order of delivery.
+pub fn counted<'a>(files: &'a [BillFile], bucket: &str) -> Vec<&'a BillFile> {
+    let is_manifest = |file: &&BillFile| file.key.to_lowercase().ends_with("manifest.json");
+    let Some(manifest) = files.iter().rfind(is_manifest) else {
+        return files.iter().collect();
+    };
+    let manifest: serde_json::Value =
+        serde_json::from_slice(&manifest.bytes).expect("a manifest is JSON");
+    let list = |name: &str| manifest[name].as_array().cloned().unwrap_or_default();
+    let names = [list("reportKeys"), list("dataFiles"), list("blobs")].concat();
+    let uri = format!("s3://{bucket}/");
+    let key = |name: &serde_json::Value| {
+        let name = name.as_str().or(name["blobName"].as_str());
+        name.expect("a name of a file").replace(&uri, "")
+    };
+    let file = |key: String| files.iter().find(|file| file.key == key);
+    names
+        .iter()
+        .map(|name| file(key(name)).expect("a manifest names files that are there"))
+        .collect()
+}
+
 /// The object AWS keeps beside the data to say that it is complete: one column, one row, READY.
 pub fn status_file(report: &Report) -> BillFile {
     let field = Field::new("status", DataType::Utf8, false);
     let schema = Arc::new(ArrowSchema::new(vec![field]));
     let ready = Arc::new(StringArray::from(vec!["READY"]));
     let batch = RecordBatch::try_new(Arc::clone(&schema), vec![ready]).expect("one column of text");
-    let mut writer = delivery::parquet_writer(Vec::new(), &schema).expect("one column of text");
+    let mut writer =
+        files::parquet_writer(Vec::new(), &schema, ParquetStyle::Aws).expect("one column of text");
     writer.write(&batch).expect("memory takes writes");
     let bytes = writer.into_inner().expect("memory takes writes");
     BillFile {
@@ -171,10 +232,10 @@ pub fn status_file(report: &Report) -> BillFile {
 }
 
 /// Hands out the rows of a month's first delivery in batches of at most 16,384, without holding
-/// the month in memory. They are the rows of [`Report::month`], in the same order.
+/// the month in memory. They are those of AWS's legacy Parquet, in the same order.
 pub fn stream_month(report: &Report, year: i32, month: u32, batch: &mut dyn FnMut(&RecordBatch)) {
     let estate = Estate::new(report, Month::new(year, month), 0);
-    let streamed = rows::stream::<Infallible>(&estate, &mut |rows| {
+    let streamed = rows::stream::<Infallible>(&estate, Missing::Blank, &mut |rows| {
         batch(&rows);
         Ok(())
     });
@@ -194,8 +255,8 @@ pub fn write_month(
     restatement: u32,
     dir: &Path,
 ) -> std::io::Result<Totals> {
-    let estate = Estate::new(report, Month::new(year, month), restatement);
-    delivery::deliver(&estate, &mut Directory(dir.to_owned()))
+    let mut directory = Directory(dir.to_owned());
+    delivery::deliver(report, Month::new(year, month), restatement, &mut directory)
 }
 
 /// Account numbers of one payer.

@@ -5,17 +5,32 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, Float64Array, RecordBatch, StringArray, StringBuilder, TimestampMillisecondArray,
+    ArrayRef, BooleanBufferBuilder, Float64Array, RecordBatch, StringArray, StringBuilder,
+    TimestampMillisecondArray,
 };
+use arrow::buffer::NullBuffer;
+use arrow::datatypes::SchemaRef;
 
 use super::calendar::{HOUR, Month, iso};
 use super::estate::Estate;
-use super::schema::{Column, Kind};
+use super::schema::{Column, Kind, Schema, nullable};
 use super::series::{Cell, Series};
 use super::totals::Tally;
 
 /// Most rows of a batch.
 pub(super) const BATCH_ROWS: usize = 16_384;
+
+/// What stands where a line has nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// `''` and 0.0, as in AWS's legacy Parquet.
+    Blank,
+    /// NULL, except in [`ALWAYS`].
+    Null,
+}
+
+/// The amount that no line is without, even when it is zero.
+const ALWAYS: &str = "line_item_unblended_cost";
 
 /// Lines of one series in a batch.
 struct Run {
@@ -26,6 +41,8 @@ struct Run {
 /// Rows on their way into a batch.
 struct Rows<'a> {
     estate: &'a Estate<'a>,
+    schema: SchemaRef,
+    missing: Missing,
     runs: Vec<Run>,
     usage: Vec<f64>,
     start: Vec<i64>,
@@ -40,10 +57,11 @@ struct Rows<'a> {
 /// Only those of `each`.
 pub(super) fn stream<E>(
     estate: &Estate<'_>,
+    missing: Missing,
     each: &mut dyn FnMut(RecordBatch) -> Result<(), E>,
 ) -> Result<Tally, E> {
     let mut tally = Tally::default();
-    let mut rows = Rows::new(estate);
+    let mut rows = Rows::new(estate, missing);
     for &(entry, lines) in &estate.entries {
         let series = Rc::new(estate.series(entry));
         let mut line = 0;
@@ -63,15 +81,21 @@ pub(super) fn stream<E>(
 }
 
 impl<'a> Rows<'a> {
-    fn new(estate: &'a Estate<'a>) -> Self {
+    fn new(estate: &'a Estate<'a>, missing: Missing) -> Self {
+        let schema = &estate.schema.arrow;
         Rows {
             estate,
+            schema: match missing {
+                Missing::Blank => Arc::clone(schema),
+                Missing::Null => nullable(schema),
+            },
+            missing,
             runs: Vec::new(),
             usage: Vec::with_capacity(BATCH_ROWS),
             start: Vec::with_capacity(BATCH_ROWS),
             end: Vec::with_capacity(BATCH_ROWS),
             intervals: Intervals::new(estate.month),
-            blank: Blank::new(0),
+            blank: Blank::new(0, missing),
         }
     }
 
@@ -92,9 +116,10 @@ impl<'a> Rows<'a> {
 
     /// The batch of all rows so far; starts anew.
     fn batch(&mut self, tally: &mut Tally) -> RecordBatch {
-        self.blank.fit(self.usage.len());
-        let schema = &self.estate.schema;
-        let columns: Vec<ArrayRef> = schema
+        self.blank.fit(self.usage.len(), self.missing);
+        let columns: Vec<ArrayRef> = self
+            .estate
+            .schema
             .columns
             .iter()
             .enumerate()
@@ -105,18 +130,30 @@ impl<'a> Rows<'a> {
         self.usage.clear();
         self.start.clear();
         self.end.clear();
-        RecordBatch::try_new(Arc::clone(&schema.arrow), columns)
+        RecordBatch::try_new(Arc::clone(&self.schema), columns)
             .expect("columns are made from the schema")
     }
 
     fn tally(&self, tally: &mut Tally) {
-        let Some(cost) = self.estate.schema.index("line_item_unblended_cost") else {
+        let schema = &self.estate.schema;
+        let Some(cost) = schema.index(ALWAYS) else {
             return;
         };
         for run in &self.runs {
-            let cell = &run.series.cells[cost];
             let usage = &self.usage[run.rows.clone()];
-            tally.add(&run.series.key, usage.iter().map(|used| cell.number(*used)));
+            let number = |at: usize| {
+                let cell = &run.series.cells[at];
+                usage.iter().map(move |used| cell.number(*used))
+            };
+            let sums = tally.entry(&run.series.key);
+            sums.rows += usage.len() as u64;
+            number(cost).for_each(|value| sums.cash.add(value));
+            for (name, sign) in amortized(&run.series, schema) {
+                let Some(at) = schema.index(name) else {
+                    continue;
+                };
+                number(at).for_each(|value| sums.amortized.add(sign * value));
+            }
         }
     }
 
@@ -128,9 +165,9 @@ impl<'a> Rows<'a> {
         match column.kind {
             // Most columns of a bill are empty most of the time: one array serves them all.
             Kind::Text if empty => Arc::clone(&self.blank.text),
-            Kind::Double if empty => Arc::clone(&self.blank.zero),
+            Kind::Double if empty && column.name != ALWAYS => Arc::clone(&self.blank.number),
             Kind::Text => self.text(at),
-            Kind::Double => self.double(at),
+            Kind::Double => self.double(at, column.name == ALWAYS),
             Kind::Time => self.time(at),
         }
     }
@@ -140,29 +177,38 @@ impl<'a> Rows<'a> {
         let mut builder = StringBuilder::with_capacity(rows, rows * 8);
         for run in &self.runs {
             match &run.series.cells[at] {
-                Cell::Text(text) => run.rows.clone().for_each(|_| builder.append_value(text)),
+                Cell::Text(text) if !text.is_empty() => {
+                    run.rows.clone().for_each(|_| builder.append_value(text));
+                }
                 Cell::Interval => {
                     for row in run.rows.clone() {
                         builder.append_value(self.intervals.get(self.start[row], self.end[row]));
                     }
                 }
-                _ => run.rows.clone().for_each(|_| builder.append_value("")),
+                _ => run.rows.clone().for_each(|_| match self.missing {
+                    Missing::Blank => builder.append_value(""),
+                    Missing::Null => builder.append_null(),
+                }),
             }
         }
         Arc::new(builder.finish())
     }
 
-    fn double(&self, at: usize) -> ArrayRef {
+    fn double(&self, at: usize, always: bool) -> ArrayRef {
         let mut values = Vec::with_capacity(self.usage.len());
+        let mut present = BooleanBufferBuilder::new(self.usage.len());
         for run in &self.runs {
             let cell = &run.series.cells[at];
+            let here = always || !matches!(cell, Cell::Empty);
+            present.append_n(run.rows.len(), here);
             values.extend(
                 self.usage[run.rows.clone()]
                     .iter()
                     .map(|used| cell.number(*used)),
             );
         }
-        Arc::new(Float64Array::from(values))
+        let nulls = (self.missing == Missing::Null).then(|| NullBuffer::new(present.finish()));
+        Arc::new(Float64Array::new(values.into(), nulls))
     }
 
     fn time(&self, at: usize) -> ArrayRef {
@@ -215,21 +261,53 @@ impl Intervals {
 struct Blank {
     rows: usize,
     text: ArrayRef,
-    zero: ArrayRef,
+    number: ArrayRef,
 }
 
 impl Blank {
-    fn new(rows: usize) -> Self {
-        Blank {
-            rows,
-            text: Arc::new(StringArray::from(vec![""; rows])),
-            zero: Arc::new(Float64Array::from(vec![0.0; rows])),
+    fn new(rows: usize, missing: Missing) -> Self {
+        match missing {
+            Missing::Blank => Blank {
+                rows,
+                text: Arc::new(StringArray::from(vec![""; rows])),
+                number: Arc::new(Float64Array::from(vec![0.0; rows])),
+            },
+            Missing::Null => Blank {
+                rows,
+                text: Arc::new(StringArray::new_null(rows)),
+                number: Arc::new(Float64Array::new_null(rows)),
+            },
         }
     }
 
-    fn fit(&mut self, rows: usize) {
+    fn fit(&mut self, rows: usize, missing: Missing) {
         if self.rows != rows {
-            *self = Blank::new(rows);
+            *self = Blank::new(rows, missing);
         }
+    }
+}
+
+/// The columns whose sum, each with its sign, is a line's amortized cost.
+fn amortized(series: &Series, schema: &Schema) -> &'static [(&'static str, f64)] {
+    let reserved = schema.index("reservation_reservation_a_r_n");
+    let reserved = reserved.is_some_and(|at| !matches!(series.cells[at], Cell::Empty));
+    match series.key.line_item_type.as_str() {
+        "SavingsPlanCoveredUsage" => &[("savings_plan_savings_plan_effective_cost", 1.0)],
+        // What of the commitment nothing used.
+        "SavingsPlanRecurringFee" => &[
+            ("savings_plan_total_commitment_to_date", 1.0),
+            ("savings_plan_used_commitment", -1.0),
+        ],
+        "SavingsPlanNegation" | "SavingsPlanUpfrontFee" => &[],
+        "DiscountedUsage" => &[("reservation_effective_cost", 1.0)],
+        "RIFee" => &[
+            (
+                "reservation_unused_amortized_upfront_fee_for_billing_period",
+                1.0,
+            ),
+            ("reservation_unused_recurring_fee", 1.0),
+        ],
+        "Fee" if reserved => &[],
+        _ => &[(ALWAYS, 1.0)],
     }
 }

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema as ArrowSchema, SchemaRef, TimeUnit};
 
 use super::Width;
+use super::format::Headers;
 
 /// The columns by category, under their CSV names. A mark before a name says when the column is
 /// there: `+` only in wide bills, `>` not in the first month, `!` only in the last month (a bill
-/// has a column only if the month has data for it; wide bills have all of them always). A mark
-/// behind it says what it holds: `#` a double, `@` a timestamp, otherwise text.
+/// has a column only if the month has data for it; wide bills have all of them always), `?` only
+/// where shared costs are split. A mark behind it says what it holds: `#` a double, `@` a
+/// timestamp, otherwise text.
 const LAYOUT: &[(&str, &str)] = &[
     ("identity", "LineItemId TimeInterval"),
     (
@@ -74,6 +76,12 @@ const LAYOUT: &[(&str, &str)] = &[
         "discount",
         "+BundledDiscount# +EdpDiscount# +TotalDiscount#",
     ),
+    (
+        "splitLineItem",
+        "?ActualUsage# ?NetSplitCost# ?NetUnusedCost# ?ParentResourceId \
+         ?PublicOnDemandSplitCost# ?PublicOnDemandUnusedCost# ?ReservedUsage# ?SplitCost# \
+         ?SplitUsage# ?SplitUsageRatio# ?UnusedCost#",
+    ),
     ("costCategory", "CostCenter +Business_Unit"),
     (
         "resourceTags",
@@ -119,13 +127,14 @@ pub(super) struct Schema {
 }
 
 impl Schema {
-    pub(super) fn new(width: Width, place: Place) -> Self {
+    /// `split`: with the columns of split costs.
+    pub(super) fn new(width: Width, place: Place, split: bool) -> Self {
         let columns: Vec<Column> = LAYOUT
             .iter()
             .flat_map(|(category, names)| {
                 names
                     .split_whitespace()
-                    .filter_map(move |n| column(category, n, width, place))
+                    .filter_map(move |n| column(category, n, width, place, split))
             })
             .collect();
         let fields: Vec<Field> = columns.iter().map(field).collect();
@@ -153,9 +162,11 @@ fn column(
     marked: &'static str,
     width: Width,
     place: Place,
+    split: bool,
 ) -> Option<Column> {
-    let name = marked.trim_start_matches(['+', '>', '!']);
+    let name = marked.trim_start_matches(['+', '>', '!', '?']);
     let present = match (width, marked.as_bytes()[0]) {
+        (_, b'?') => split,
         (Width::Wide, _) => true,
         (_, b'+') => false,
         (_, b'>') => place != Place::First,
@@ -200,4 +211,25 @@ pub(super) fn parquet_name(category: &str, name: &str) -> String {
         }
     }
     out.trim_matches('_').to_owned()
+}
+
+/// A column's name in a CSV header.
+pub(super) fn header(column: &Column, headers: Headers) -> String {
+    match headers {
+        Headers::Slash => format!("{}/{}", column.category, column.csv_name),
+        Headers::Snake => column.name.clone(),
+        Headers::Squeezed => {
+            let letters = column.csv_name.chars().filter(char::is_ascii_alphanumeric);
+            format!("{}_{}", column.category, letters.collect::<String>()).to_lowercase()
+        }
+    }
+}
+
+/// The schema of the same columns where nothing is NULL.
+pub(super) fn nullable(schema: &ArrowSchema) -> SchemaRef {
+    let fields = schema.fields().iter();
+    let fields: Vec<Field> = fields
+        .map(|field| field.as_ref().clone().with_nullable(true))
+        .collect();
+    Arc::new(ArrowSchema::new(fields))
 }

@@ -190,6 +190,7 @@ impl<'a> Sheet<'a> {
             account: self.get("line_item_usage_account_id").to_owned(),
             service: service.unwrap_or_default().to_owned(),
             line_item_type: self.get("line_item_line_item_type").to_owned(),
+            currency: self.get("line_item_currency_code").to_owned(),
         };
         Series {
             cells: self.cells,

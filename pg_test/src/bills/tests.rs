@@ -170,8 +170,9 @@ fn every_name_a_series_sets_is_a_column_of_a_wide_bill() {
         include_str!("charges.rs"),
         include_str!("estate.rs"),
         include_str!("series.rs"),
+        include_str!("split.rs"),
     ];
-    let wide = schema::Schema::new(Width::Wide, schema::Place::Middle);
+    let wide = schema::Schema::new(Width::Wide, schema::Place::Middle, true);
     let mut seen = 0;
     for source in sources {
         let quoted = source.split('"').skip(1).step_by(2);
@@ -187,6 +188,7 @@ fn every_name_a_series_sets_is_a_column_of_a_wide_bill() {
                 "discount_",
                 "cost_category_",
                 "resource_tags_",
+                "split_line_item_",
             ];
             prefixes.iter().any(|prefix| text.starts_with(prefix))
         });

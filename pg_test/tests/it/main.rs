@@ -6,10 +6,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod answers;
+mod azure_store;
 mod backend;
 mod cancel;
 mod credentials;
 mod cron;
+mod csv;
 mod damage;
 mod drift;
 mod dump;
@@ -19,19 +21,25 @@ mod filters;
 mod fixture;
 mod formats;
 mod front_door;
+mod gcs_store;
+mod generated;
 mod harness;
 mod health;
 mod keeping;
 mod manners;
 mod memory;
+mod nise;
+mod normalization;
 mod pushdown;
 mod pushed;
+mod raw_tables;
 mod real;
 mod rechecks;
 mod rescans;
 mod restatements;
 mod retention;
 mod ship;
+mod store_checks;
 mod swap;
 mod sync;
 mod sync_faults;
@@ -45,14 +53,21 @@ const MODULES: &[&[Test]] = &[
     harness::TESTS,
     errors::TESTS,
     credentials::TESTS,
+    azure_store::TESTS,
+    gcs_store::TESTS,
     real::TESTS,
+    generated::TESTS,
+    nise::TESTS,
     answers::TESTS,
     formats::TESTS,
+    csv::TESTS,
     sync::TESTS,
     sync_faults::TESTS,
     swap::TESTS,
     keeping::TESTS,
     restatements::TESTS,
+    normalization::TESTS,
+    normalization::focus::TESTS,
     drift::TESTS,
     filters::TESTS,
     retention::TESTS,
@@ -64,6 +79,7 @@ const MODULES: &[&[Test]] = &[
     ship::TESTS,
     pushdown::TESTS,
     pushed::TESTS,
+    raw_tables::TESTS,
     damage::TESTS,
     manners::TESTS,
     rescans::TESTS,

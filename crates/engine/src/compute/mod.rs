@@ -1,6 +1,7 @@
 //! Postgres's functions, where DataFusion's of the same name differ from them.
 
 pub(crate) mod calendar;
+pub(crate) mod exact;
 pub(crate) mod float;
 pub(crate) mod like;
 pub(crate) mod sums;
@@ -84,6 +85,8 @@ pub(crate) enum Kernel {
     Like(Arc<Pattern>),
     /// `starts_with(text, prefix)`
     StartsWith(String),
+    /// The region of an availability zone.
+    RegionOfZone,
     /// A conversion that loses nothing, out of the optimizer's sight: it would compare the value
     /// before the conversion with the other side converted back, which may lose something.
     Convert(DataType),
@@ -134,6 +137,7 @@ impl Kernel {
             Self::ToComparable => "to_comparable",
             Self::Like(_) => "like",
             Self::StartsWith(_) => "starts_with",
+            Self::RegionOfZone => "region_of_zone",
             Self::Convert(_) => "convert",
             Self::ToJson => "to_json",
             Self::AboveScan => "above_scan",
@@ -149,6 +153,7 @@ impl Kernel {
             }
             Self::ToDate => DataType::Date32,
             Self::Like(_) | Self::StartsWith(_) => DataType::Boolean,
+            Self::RegionOfZone => DataType::Utf8View,
             Self::Convert(to) => to.clone(),
             Self::ToJson | Self::AboveScan => Kind::Jsonb.arrow(),
         }
@@ -202,6 +207,11 @@ impl Kernel {
             Self::Like(pattern) => Arc::new(of_texts(texts()?, |t| pattern.matches(t.as_bytes()))?),
             Self::StartsWith(prefix) => {
                 Arc::new(of_texts(texts()?, |t| Ok(t.starts_with(prefix.as_str())))?)
+            }
+            Self::RegionOfZone => {
+                let zones = texts()?.iter();
+                let regions = zones.map(|zone| zone.and_then(billing::region_of_zone));
+                Arc::new(StringViewArray::from_iter(regions))
             }
             Self::Convert(to) => {
                 let strict = CastOptions {

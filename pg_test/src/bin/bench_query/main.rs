@@ -6,14 +6,13 @@
 
 #![allow(missing_docs)]
 
-mod bill;
 mod options;
 mod report;
 
-use bill::Bill;
 use options::Options;
 use pg_test::Result;
 use pg_test::duckdb::DuckDb;
+use pg_test::kept::Bill;
 use pg_test::postgres::{Cluster, Installation};
 use pg_test::questions::{self, Question, Subject};
 use pg_test::s3::Gateway;
@@ -98,11 +97,7 @@ impl Bench {
         ))?;
         import(&mut client, Place::Local)?;
         if let Some(gateway) = &self.gateway {
-            gateway.create_bucket(BUCKET)?;
-            for object in self.bill.objects() {
-                let (key, bytes) = object?;
-                gateway.put(BUCKET, &key, bytes)?;
-            }
+            self.bill.upload(gateway, BUCKET)?;
             client.batch_execute(&format!(
                 "CREATE SERVER s3 FOREIGN DATA WRAPPER cur_fdw
                    OPTIONS (url 's3://{BUCKET}', endpoint '{}', allow_http 'true');

@@ -1,14 +1,19 @@
-//! The bill that is queried: made once, kept for the next run.
+//! The bill of the benchmarks: made once, kept for the next run.
 
-use pg_test::Result;
-use pg_test::bills::{Report, Width};
+use crate::Result;
+use crate::bills::{self, Report, Width};
+use crate::duckdb::DuckDb;
+use crate::s3::Gateway;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// About four files a month, as AWS cuts large bills. Each is one row group.
+/// Few enough rows for four files of a month of a million; AWS cuts at about a million. Each file is
+/// one row group.
 const FILES_A_MONTH: usize = 4;
+const ROWS_A_FILE: usize = 1_000_000;
 
 /// A delivered bill in a directory.
+#[derive(Debug)]
 pub struct Bill {
     /// The directory that stands for the bucket.
     pub root: PathBuf,
@@ -35,6 +40,41 @@ impl Bill {
         let mut files = files_under(&root)?;
         files.sort();
         Ok(Bill { root, files })
+    }
+
+    /// The same bill as a writer would have it that knows NULL: nothing where this has `''` and 0,
+    /// by DuckDB, with its row groups and statistics.
+    pub fn sparse(&self) -> Result<Bill> {
+        let mut root = self.root.clone().into_os_string();
+        root.push("-sparse");
+        let root = PathBuf::from(root);
+        if !root.exists() {
+            println!("making {}", root.display());
+            let unfinished = root.with_extension(format!("part-{}", std::process::id()));
+            let mut duckdb = DuckDb::start()?;
+            for file in &self.files {
+                let target = unfinished.join(file.strip_prefix(&self.root)?);
+                std::fs::create_dir_all(target.parent().ok_or("a file without folder")?)?;
+                match file.extension().is_some_and(|e| e == "parquet") {
+                    true => thin_out(&mut duckdb, file, &target)?,
+                    false => drop(std::fs::copy(file, target)?),
+                }
+            }
+            std::fs::rename(&unfinished, &root)?;
+        }
+        let mut files = files_under(&root)?;
+        files.sort();
+        Ok(Bill { root, files })
+    }
+
+    /// Puts every file into a bucket, which is made.
+    pub fn upload(&self, gateway: &Gateway, bucket: &str) -> Result<()> {
+        gateway.create_bucket(bucket)?;
+        for object in self.objects() {
+            let (key, bytes) = object?;
+            gateway.put(bucket, &key, bytes)?;
+        }
+        Ok(())
     }
 
     /// The data files as paths relative to the root.
@@ -70,12 +110,33 @@ impl Bill {
     }
 }
 
+fn thin_out(duckdb: &mut DuckDb, file: &Path, target: &Path) -> Result<()> {
+    let file = file.display();
+    let columns = duckdb
+        .ask(&format!("DESCRIBE SELECT * FROM '{file}'"))?
+        .rows;
+    let kept = columns.iter().map(|column| match column.as_slice() {
+        [Some(name), Some(kind), ..] if kind == "VARCHAR" => {
+            format!("nullif({name}, '') AS {name}")
+        }
+        [Some(name), Some(kind), ..] if kind == "DOUBLE" => format!("nullif({name}, 0) AS {name}"),
+        [Some(name), ..] => name.clone(),
+        _ => String::new(),
+    });
+    let kept = kept.collect::<Vec<_>>().join(", ");
+    let target = target.display();
+    duckdb.ask(&format!(
+        "COPY (SELECT {kept} FROM '{file}') TO '{target}' (FORMAT parquet, COMPRESSION snappy)"
+    ))?;
+    Ok(())
+}
+
 /// Makes the months on all processors, beside the final place, so that what is there is complete.
 fn make(rows: usize, months: u32, root: &Path) -> Result<()> {
     let report = Report {
         months,
         rows_per_month: rows,
-        rows_per_file: rows.div_ceil(FILES_A_MONTH),
+        rows_per_file: rows.div_ceil(FILES_A_MONTH).min(ROWS_A_FILE),
         columns: Width::Wide,
         ..Report::press()
     };
@@ -88,7 +149,7 @@ fn make(rows: usize, months: u32, root: &Path) -> Result<()> {
                 return Ok(());
             }
             let (year, month) = month_after(report.first, n);
-            pg_test::bills::write_month(&report, year, month, 0, &unfinished)?;
+            bills::write_month(&report, year, month, 0, &unfinished)?;
         }
     };
     std::thread::scope(|scope| {

@@ -1,0 +1,486 @@
+//! AWS Cost and Usage Reports, legacy and 2.0.
+//!
+//! The cost formulas are those of AWS's Cloud Intelligence Dashboards (summary_view): amortized +
+//! true-up + upfront fees = unblended over a bill. A refund of a savings plan is an upfront fee taken
+//! back, so that this holds for it, too. Where a report lacks the columns of effective costs, what
+//! needs them is left at its unblended cost.
+
+use super::rules::{Case, Labels, Rules, Sign, Sum, Term, Text};
+
+const EFFECTIVE_PLAN: &str = "savings_plan_savings_plan_effective_cost";
+const EFFECTIVE_RESERVATION: &str = "reservation_effective_cost";
+const USED_COMMITMENT: &str = "savings_plan_used_commitment";
+const UNUSED_UPFRONT: &str = "reservation_unused_amortized_upfront_fee_for_billing_period";
+const UNBLENDED: &str = "line_item_unblended_cost";
+const NET: &str = "line_item_net_unblended_cost | line_item_unblended_cost";
+
+const COVERED: &str = "{line_item_line_item_type} = 'SavingsPlanCoveredUsage'";
+const NEGATION: &str = "{line_item_line_item_type} = 'SavingsPlanNegation'";
+const PLAN_FEE: &str = "{line_item_line_item_type} = 'SavingsPlanRecurringFee'";
+const PLAN_UPFRONT: &str = "{line_item_line_item_type} = 'SavingsPlanUpfrontFee'";
+const RESERVED: &str = "{line_item_line_item_type} = 'DiscountedUsage'";
+const RESERVATION_FEE: &str = "{line_item_line_item_type} = 'RIFee'";
+const RESERVATION_UPFRONT: &str =
+    "{line_item_line_item_type} = 'Fee' AND {reservation_reservation_a_r_n} <> ''";
+const PLAN_REFUND: &str =
+    "{line_item_line_item_type} = 'Refund' AND {line_item_product_code} = 'ComputeSavingsPlans'";
+
+pub(super) const RULES: Rules = Rules {
+    date: &["line_item_usage_start_date"],
+    invoice_month: "",
+    // Split cost allocation data (EKS pods, ECS tasks) divides what the instance's own row costs.
+    parts: "{split_line_item_parent_resource_id} <> ''",
+    cost_in_files: UNBLENDED,
+    texts: TEXTS,
+    sums: SUMS,
+    tags: Labels {
+        columns: "resource_tags_",
+        // `tags` is the newer one, with keys as they were written.
+        maps: &[("tags", ""), ("resource_tags", "user_")],
+    },
+    cost_categories: Labels {
+        columns: "cost_category_",
+        maps: &[("cost_category", "")],
+    },
+};
+
+const TEXTS: &[Text] = &[
+    Text {
+        name: "cloud_provider",
+        candidates: &[],
+        otherwise: "'aws'",
+    },
+    Text {
+        name: "payer_account_id",
+        candidates: &["bill_payer_account_id"],
+        otherwise: "",
+    },
+    Text {
+        name: "payer_account_name",
+        candidates: &["bill_payer_account_name"],
+        otherwise: "",
+    },
+    Text {
+        name: "account_id",
+        candidates: &["line_item_usage_account_id", "bill_payer_account_id"],
+        otherwise: "'unknown'",
+    },
+    Text {
+        name: "account_name",
+        candidates: &["line_item_usage_account_name"],
+        otherwise: "",
+    },
+    Text {
+        name: "service",
+        candidates: &[
+            "product_product_name",
+            "product->product_name",
+            "product_servicename",
+            "product->servicename",
+            "line_item_product_code",
+        ],
+        otherwise: "'Unknown'",
+    },
+    // The product code keeps data transfer with the service it belongs to, as the invoice does; the
+    // service code has AWSDataTransfer for all of it.
+    Text {
+        name: "service_code",
+        candidates: &["line_item_product_code", "product_servicecode"],
+        otherwise: "",
+    },
+    Text {
+        name: "region",
+        candidates: &[
+            "product_region",
+            "product->region",
+            "product_region_code",
+            "product->region_code",
+            "cost_analytics.zone_region({line_item_availability_zone})",
+        ],
+        otherwise: "",
+    },
+    Text {
+        name: "region_name",
+        candidates: &["product_location", "product->location"],
+        otherwise: "",
+    },
+    Text {
+        name: "availability_zone",
+        candidates: &["line_item_availability_zone"],
+        otherwise: "",
+    },
+    Text {
+        name: "line_item_type",
+        candidates: &["line_item_line_item_type"],
+        otherwise: "'Other'",
+    },
+    Text {
+        name: "charge_category",
+        candidates: &["CASE WHEN {line_item_line_item_type} = 'Tax' THEN 'Tax' \
+              WHEN {line_item_line_item_type} = 'Credit' THEN 'Credit' \
+              WHEN {line_item_line_item_type} IN ('Fee', 'RIFee', 'SavingsPlanUpfrontFee', 'SavingsPlanRecurringFee') THEN 'Purchase' \
+              WHEN {line_item_line_item_type} = 'Refund' AND {?line_item_product_code} = 'ComputeSavingsPlans' THEN 'Purchase' \
+              WHEN {line_item_line_item_type} IN ('Usage', 'DiscountedUsage', 'SavingsPlanCoveredUsage', 'SavingsPlanNegation', 'Refund') THEN 'Usage' \
+              WHEN {line_item_line_item_type} LIKE '%Discount' THEN 'Usage' END"],
+        otherwise: "'Adjustment'",
+    },
+    Text {
+        name: "charge_class",
+        candidates: &["CASE WHEN {line_item_line_item_type} = 'Refund' THEN 'Correction' END"],
+        otherwise: "",
+    },
+    Text {
+        name: "charge_group",
+        candidates: &[
+            "CASE WHEN {line_item_line_item_type} IN ('Tax', 'Credit', 'Refund') THEN {line_item_line_item_type} \
+              WHEN {?bill_billing_entity} = 'AWS Marketplace' THEN 'Marketplace' \
+              WHEN {?line_item_product_code} LIKE 'AWSSupport%' THEN 'Support' \
+              WHEN {line_item_line_item_type} IN ('RIFee', 'SavingsPlanUpfrontFee', 'SavingsPlanRecurringFee') THEN 'Commitment' \
+              WHEN {line_item_line_item_type} = 'Fee' AND {?reservation_reservation_a_r_n} <> '' THEN 'Commitment' \
+              WHEN {line_item_line_item_type} = 'Fee' THEN 'Fee' \
+              WHEN {line_item_line_item_type} LIKE '%Discount' THEN 'Discount' \
+              WHEN {line_item_line_item_type} IN ('Usage', 'DiscountedUsage', 'SavingsPlanCoveredUsage', 'SavingsPlanNegation') THEN 'Usage' END",
+        ],
+        otherwise: "'Other'",
+    },
+    Text {
+        name: "charge_frequency",
+        candidates: &[
+            "CASE WHEN {line_item_line_item_type} IN ('Fee', 'SavingsPlanUpfrontFee', 'Credit', 'Refund') THEN 'One-Time' \
+              WHEN {line_item_line_item_type} IN ('RIFee', 'SavingsPlanRecurringFee') THEN 'Recurring' \
+              ELSE 'Usage-Based' END",
+        ],
+        otherwise: "",
+    },
+    Text {
+        name: "charge_description",
+        candidates: &["line_item_line_item_description"],
+        otherwise: "",
+    },
+    Text {
+        name: "pricing_category",
+        candidates: &[
+            "CASE WHEN {line_item_line_item_type} IN ('DiscountedUsage', 'SavingsPlanCoveredUsage', 'SavingsPlanNegation') THEN 'Committed' \
+              WHEN {line_item_line_item_type} = 'Usage' AND {?line_item_usage_type} LIKE '%SpotUsage%' THEN 'Dynamic' \
+              WHEN {line_item_line_item_type} IN ('Usage', 'Fee', 'RIFee', 'SavingsPlanUpfrontFee', 'SavingsPlanRecurringFee') THEN 'Standard' \
+              WHEN {line_item_line_item_type} LIKE '%Discount' THEN 'Other' END",
+        ],
+        otherwise: "",
+    },
+    Text {
+        name: "currency",
+        candidates: &["line_item_currency_code", "pricing_currency"],
+        otherwise: "'USD'",
+    },
+    Text {
+        name: "invoice_id",
+        candidates: &["bill_invoice_id"],
+        otherwise: "",
+    },
+    Text {
+        name: "invoice_issuer",
+        candidates: &["bill_invoicing_entity"],
+        otherwise: "",
+    },
+    Text {
+        name: "seller",
+        candidates: &["line_item_legal_entity"],
+        otherwise: "",
+    },
+    Text {
+        name: "commitment_type",
+        candidates: &[
+            "CASE WHEN {savings_plan_savings_plan_a_r_n} <> '' THEN 'Savings Plan' END",
+            "CASE WHEN {reservation_reservation_a_r_n} <> '' THEN 'Reserved Instance' END",
+        ],
+        otherwise: "",
+    },
+    Text {
+        name: "commitment_id",
+        candidates: &[
+            "savings_plan_savings_plan_a_r_n",
+            "reservation_reservation_a_r_n",
+        ],
+        otherwise: "",
+    },
+    // What is unused has no rows of its own; see the fees.
+    Text {
+        name: "commitment_status",
+        candidates: &[
+            "CASE WHEN {line_item_line_item_type} IN ('DiscountedUsage', 'SavingsPlanCoveredUsage', 'SavingsPlanNegation') THEN 'Used' END",
+        ],
+        otherwise: "",
+    },
+    Text {
+        name: "resource_id",
+        candidates: &["line_item_resource_id"],
+        otherwise: "",
+    },
+    Text {
+        name: "usage_type",
+        candidates: &["line_item_usage_type"],
+        otherwise: "",
+    },
+    Text {
+        name: "operation",
+        candidates: &["line_item_operation"],
+        otherwise: "",
+    },
+    Text {
+        name: "sku_id",
+        candidates: &["product_sku", "product->sku"],
+        otherwise: "",
+    },
+    Text {
+        name: "sku_price_id",
+        candidates: &["pricing_rate_code", "pricing_rate_id"],
+        otherwise: "",
+    },
+    Text {
+        name: "pricing_currency",
+        candidates: &["pricing_currency", "line_item_currency_code"],
+        otherwise: "",
+    },
+    Text {
+        name: "usage_unit",
+        candidates: &["pricing_unit", "product->pricing_unit"],
+        otherwise: "",
+    },
+];
+
+const SUMS: &[Sum] = &[
+    Sum {
+        name: "cost",
+        terms: &[plus(&[], UNBLENDED)],
+    },
+    Sum {
+        name: "blended_cost",
+        terms: &[plus(&[], "line_item_blended_cost")],
+    },
+    Sum {
+        name: "net_cost",
+        terms: &[plus(&[], NET)],
+    },
+    Sum {
+        name: "amortized_cost",
+        terms: &[
+            plus(
+                &[
+                    Case {
+                        when: COVERED,
+                        then: EFFECTIVE_PLAN,
+                        given: "",
+                    },
+                    Case {
+                        when: PLAN_FEE,
+                        then: "savings_plan_total_commitment_to_date",
+                        given: USED_COMMITMENT,
+                    },
+                    NOT_NEGATION,
+                    NOT_PLAN_UPFRONT,
+                    NOT_PLAN_REFUND,
+                    Case {
+                        when: RESERVED,
+                        then: EFFECTIVE_RESERVATION,
+                        given: "",
+                    },
+                    Case {
+                        when: RESERVATION_FEE,
+                        then: UNUSED_UPFRONT,
+                        given: "",
+                    },
+                    NOT_RESERVATION_UPFRONT,
+                ],
+                UNBLENDED,
+            ),
+            plus(
+                &[Case {
+                    when: RESERVATION_FEE,
+                    then: "reservation_unused_recurring_fee",
+                    given: UNUSED_UPFRONT,
+                }],
+                "",
+            ),
+            MINUS_USED_COMMITMENT,
+        ],
+    },
+    // There are no net columns of a plan's unused commitment.
+    Sum {
+        name: "net_amortized_cost",
+        terms: &[
+            plus(
+                &[
+                    Case {
+                        when: COVERED,
+                        then: "savings_plan_net_savings_plan_effective_cost \
+                             | savings_plan_savings_plan_effective_cost",
+                        given: "",
+                    },
+                    Case {
+                        when: PLAN_FEE,
+                        then: "savings_plan_total_commitment_to_date",
+                        given: USED_COMMITMENT,
+                    },
+                    NOT_NEGATION,
+                    NOT_PLAN_UPFRONT,
+                    NOT_PLAN_REFUND,
+                    Case {
+                        when: RESERVED,
+                        then: "reservation_net_effective_cost | reservation_effective_cost",
+                        given: "",
+                    },
+                    Case {
+                        when: RESERVATION_FEE,
+                        then: "reservation_net_unused_amortized_upfront_fee_for_billing_period \
+                             | reservation_unused_amortized_upfront_fee_for_billing_period",
+                        given: UNUSED_UPFRONT,
+                    },
+                    NOT_RESERVATION_UPFRONT,
+                ],
+                NET,
+            ),
+            plus(
+                &[Case {
+                    when: RESERVATION_FEE,
+                    then: "reservation_net_unused_recurring_fee | reservation_unused_recurring_fee",
+                    given: UNUSED_UPFRONT,
+                }],
+                "",
+            ),
+            MINUS_USED_COMMITMENT,
+        ],
+    },
+    Sum {
+        name: "list_cost",
+        terms: &[plus(
+            &[Case {
+                when: NEGATION,
+                then: "",
+                given: "",
+            }],
+            "pricing_public_on_demand_cost",
+        )],
+    },
+    Sum {
+        name: "contracted_cost",
+        terms: &[plus(
+            &[
+                Case {
+                    when: RESERVED,
+                    then: "pricing_public_on_demand_cost",
+                    given: "",
+                },
+                Case {
+                    when: NEGATION,
+                    then: "",
+                    given: "",
+                },
+            ],
+            UNBLENDED,
+        )],
+    },
+    // What this month bears of upfront fees, taken back: they were paid at another time.
+    Sum {
+        name: "ri_sp_trueup",
+        terms: &[Term {
+            sign: Sign::Minus,
+            cases: &[
+                Case {
+                    when: PLAN_FEE,
+                    then: "savings_plan_amortized_upfront_commitment_for_billing_period",
+                    given: USED_COMMITMENT,
+                },
+                Case {
+                    when: RESERVATION_FEE,
+                    then: "reservation_amortized_upfront_fee_for_billing_period",
+                    given: UNUSED_UPFRONT,
+                },
+            ],
+            otherwise: "",
+        }],
+    },
+    Sum {
+        name: "ri_sp_upfront_fees",
+        terms: &[plus(
+            &[
+                Case {
+                    when: PLAN_UPFRONT,
+                    then: UNBLENDED,
+                    given: EFFECTIVE_PLAN,
+                },
+                Case {
+                    when: PLAN_REFUND,
+                    then: UNBLENDED,
+                    given: EFFECTIVE_PLAN,
+                },
+                Case {
+                    when: RESERVATION_UPFRONT,
+                    then: UNBLENDED,
+                    given: EFFECTIVE_RESERVATION,
+                },
+            ],
+            "",
+        )],
+    },
+    Sum {
+        name: "pricing_quantity",
+        terms: &[plus(
+            &[Case {
+                when: NEGATION,
+                then: "",
+                given: "",
+            }],
+            "line_item_usage_amount",
+        )],
+    },
+    // A negation repeats the usage it cancels; fees have amounts of other things.
+    Sum {
+        name: "usage_amount",
+        terms: &[plus(
+            &[Case {
+                when: "{line_item_line_item_type} IN ('Usage', 'DiscountedUsage', 'SavingsPlanCoveredUsage')",
+                then: "line_item_usage_amount",
+                given: "",
+            }],
+            "",
+        )],
+    },
+];
+
+const NOT_NEGATION: Case = Case {
+    when: NEGATION,
+    then: "",
+    given: EFFECTIVE_PLAN,
+};
+const NOT_PLAN_UPFRONT: Case = Case {
+    when: PLAN_UPFRONT,
+    then: "",
+    given: EFFECTIVE_PLAN,
+};
+const NOT_PLAN_REFUND: Case = Case {
+    when: PLAN_REFUND,
+    then: "",
+    given: EFFECTIVE_PLAN,
+};
+const NOT_RESERVATION_UPFRONT: Case = Case {
+    when: RESERVATION_UPFRONT,
+    then: "",
+    given: EFFECTIVE_RESERVATION,
+};
+const MINUS_USED_COMMITMENT: Term = Term {
+    sign: Sign::Minus,
+    cases: &[Case {
+        when: PLAN_FEE,
+        then: USED_COMMITMENT,
+        given: "savings_plan_total_commitment_to_date",
+    }],
+    otherwise: "",
+};
+
+const fn plus(cases: &'static [Case], otherwise: &'static str) -> Term {
+    Term {
+        sign: Sign::Plus,
+        cases,
+        otherwise,
+    }
+}

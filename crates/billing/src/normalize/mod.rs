@@ -1,0 +1,186 @@
+//! What a bill's columns mean, as data: a file a dialect, a line a spelling.
+//!
+//! The rules become plain SQL over the columns that a table really has. A column that the export
+//! lacks is a typed NULL or is not named at all; where there are several candidates, each row takes
+//! the first that says something, because providers leave a column empty on some rows and write
+//! `''` for nothing.
+
+mod aws;
+mod azure;
+mod focus;
+mod gcp;
+mod rules;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::fmt::Write as _;
+
+use crate::dialect::Dialect;
+use rules::Rules;
+use table::Table;
+pub use table::{Column, ColumnKind};
+
+/// How fine the rows of a normalized table are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grain {
+    /// `costs_daily`: what dashboards ask for, few rows over years.
+    Daily,
+    /// `fact_usage`: a day of a resource, with what it used and its tags.
+    Usage,
+}
+
+/// The columns that tell the rows of `costs_daily` apart, in its order.
+const DAILY: &[&str] = &[
+    "date",
+    "invoice_month",
+    "cloud_provider",
+    "payer_account_id",
+    "account_id",
+    "account_name",
+    "service",
+    "service_code",
+    "region",
+    "line_item_type",
+    "charge_category",
+    "charge_class",
+    "charge_group",
+    "commitment_type",
+    "currency",
+    "invoice_id",
+    "invoice_issuer",
+    "seller",
+];
+
+/// What `fact_usage` has besides.
+const USAGE: &[&str] = &[
+    "payer_account_name",
+    "resource_id",
+    "usage_type",
+    "operation",
+    "availability_zone",
+    "region_name",
+    "sku_id",
+    "sku_price_id",
+    "pricing_category",
+    "charge_frequency",
+    "charge_description",
+    "commitment_id",
+    "commitment_status",
+    "usage_unit",
+    "pricing_currency",
+];
+
+/// The sums of `costs_daily`.
+const COSTS: &[&str] = &[
+    "cost",
+    "blended_cost",
+    "net_cost",
+    "amortized_cost",
+    "net_amortized_cost",
+    "list_cost",
+    "ri_sp_trueup",
+    "ri_sp_upfront_fees",
+];
+
+/// What `fact_usage` sums besides.
+const USAGE_SUMS: &[&str] = &["contracted_cost", "usage_amount", "pricing_quantity"];
+
+/// The sum of the file's own cost column over all rows, which shows that none was lost.
+const IN_FILES: &str = "cost_in_files";
+
+/// The query that gives `relation`, which has `columns`, a normalized shape. It is an aggregate, one
+/// row for each combination of what tells rows apart.
+///
+/// `format` is the export's name in `cost_discover`, where it is known: it decides what columns
+/// alone cannot, whether an Azure export is amortized. `relation` is inserted as it is, so it must
+/// be quoted.
+pub fn normalization_sql(
+    columns: &[Column],
+    relation: &str,
+    format: Option<&str>,
+    grain: Grain,
+) -> String {
+    let table = Table::new(columns);
+    let rules = rules_of(columns, format);
+    let (dimensions, sums) = match grain {
+        Grain::Daily => (DAILY.to_vec(), COSTS.to_vec()),
+        Grain::Usage => ([DAILY, USAGE].concat(), [COSTS, USAGE_SUMS].concat()),
+    };
+    let mut sql = "SELECT billing_period".to_owned();
+    let mut select = |expression: &str, name: &str| {
+        let _ = write!(sql, ",\n       {expression} AS {name}");
+    };
+    for name in &dimensions {
+        select(&rules.dimension(name, &table), name);
+    }
+    let mut keys: Vec<String> = (1..=dimensions.len() + 1).map(|n| n.to_string()).collect();
+    if grain == Grain::Usage {
+        for (name, labels) in [
+            ("tags", &rules.tags),
+            ("cost_categories", &rules.cost_categories),
+        ] {
+            // By what they are made of: making a document for every line would take long.
+            let (document, made_of) = labels.sql(&table);
+            select(&document, name);
+            keys.extend(made_of);
+        }
+    }
+    for name in &sums {
+        select(&rules.sum(name, &table), name);
+    }
+    select(&rules.sum_in_files(&table), IN_FILES);
+    select("count(*)", "line_items");
+    let _ = write!(sql, "\n  FROM {relation}\n GROUP BY {}", keys.join(", "));
+    sql
+}
+
+/// The expression behind one column of [`normalization_sql`], such as `account_id` or `cost`;
+/// `None` for a name that has no rule. That of a sum is an aggregate.
+pub fn normalized_column_sql(
+    columns: &[Column],
+    name: &str,
+    format: Option<&str>,
+) -> Option<String> {
+    let table = Table::new(columns);
+    let rules = rules_of(columns, format);
+    if DAILY.contains(&name) || USAGE.contains(&name) {
+        return Some(rules.dimension(name, &table));
+    }
+    if name == IN_FILES {
+        return Some(rules.sum_in_files(&table));
+    }
+    let is_sum = COSTS.contains(&name) || USAGE_SUMS.contains(&name);
+    is_sum.then(|| rules.sum(name, &table))
+}
+
+/// The place of the column whose sum, over all rows, is what the files come to. `None` where there
+/// is none: the month then comes to nothing.
+pub fn cost_column<S: AsRef<str>>(columns: &[S]) -> Option<usize> {
+    let rules = rules_for(Dialect::of(columns), None);
+    let places: Vec<Column> = columns
+        .iter()
+        .map(|name| Column::new(name.as_ref(), ColumnKind::Double))
+        .collect();
+    let table = Table::new(&places);
+    let found = rules.cost_in_files(&table)?;
+    places.iter().position(|column| std::ptr::eq(column, found))
+}
+
+fn rules_of(columns: &[Column], format: Option<&str>) -> &'static Rules {
+    let names: Vec<&str> = columns.iter().map(|c| c.name.as_str()).collect();
+    rules_for(Dialect::of(&names), format)
+}
+
+/// A table of unknown columns is read as legacy CUR, whose rules name none of them.
+fn rules_for(dialect: Option<Dialect>, format: Option<&str>) -> &'static Rules {
+    match dialect {
+        None | Some(Dialect::AwsCur | Dialect::AwsCur2) => &aws::RULES,
+        Some(Dialect::Focus) => &focus::RULES,
+        Some(Dialect::Azure) if format.is_some_and(|f| f.ends_with("amortized")) => {
+            &azure::AMORTIZED
+        }
+        Some(Dialect::Azure) => &azure::ACTUAL,
+        Some(Dialect::Gcp) => &gcp::RULES,
+    }
+}

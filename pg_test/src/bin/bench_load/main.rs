@@ -1,0 +1,91 @@
+//! How long a month takes to load, as ratios of one run: to Postgres copying the same rows from heap
+//! to heap, to COPY BINARY, and to DuckDB's Postgres writer.
+//!
+//! `cargo bench-load [OPTIONS]`; the default is a 178-column month of 1,000,000 rows.
+
+#![allow(missing_docs)]
+
+mod contest;
+mod options;
+mod readers;
+mod rollup;
+
+use contest::Contest;
+use options::Options;
+use pg_test::Result;
+use pg_test::kept::Bill;
+use pg_test::postgres::{Cluster, Installation};
+use pg_test::s3::Gateway;
+use postgres::Client;
+
+const BUCKET: &str = "bench";
+const DATABASE: &str = "bench";
+
+/// Postgres as it comes, durable, with room for the write-ahead log of one month.
+const SETTINGS: &[(&str, &str)] = &[
+    ("fsync", "on"),
+    ("shared_buffers", "1GB"),
+    ("max_wal_size", "8GB"),
+];
+
+fn main() -> Result<()> {
+    let options = Options::parse(std::env::args().skip(1))?;
+    let installation = Installation::from_env()?;
+    let mut bill = Bill::prepare(options.rows, options.months.unwrap_or(1))?;
+    if options.sparse {
+        bill = bill.sparse()?;
+    }
+    let gateway = Gateway::start()?;
+    bill.upload(&gateway, BUCKET)?;
+    let cluster = Cluster::start(&installation, SETTINGS)?;
+    create_source(&cluster, &gateway)?;
+    println!(
+        "{} month(s) of {} rows x 178 columns{}, {} MB through S3; PostgreSQL {}, fsync on\n",
+        options.months.unwrap_or(1),
+        options.rows,
+        if options.sparse {
+            ", NULL for nothing"
+        } else {
+            ", '' and 0 for nothing"
+        },
+        bill.bytes()? / 1_000_000,
+        installation.major,
+    );
+    match (options.months, options.readers) {
+        (Some(_), _) => rollup::measure(&cluster, &gateway, &bill, options.rounds),
+        (None, true) => readers::measure(&cluster),
+        (None, false) => Contest::new(&cluster, &gateway, &bill, &options)?.run(),
+    }
+}
+
+/// The database with the extension and the source `press`.
+fn create_source(cluster: &Cluster, gateway: &Gateway) -> Result<()> {
+    cluster
+        .client("postgres")?
+        .batch_execute(&format!("CREATE DATABASE {DATABASE}"))?;
+    cluster.client(DATABASE)?.batch_execute(&format!(
+        "CREATE EXTENSION cur_fdw;
+         CREATE SERVER billing FOREIGN DATA WRAPPER cur_fdw
+           OPTIONS (url 's3://{BUCKET}', endpoint '{}', allow_http 'true');
+         CREATE USER MAPPING FOR CURRENT_USER SERVER billing
+           OPTIONS (access_key_id '{}', secret_access_key '{}');
+         SELECT cost_analytics.cost_add_source('press', server => 'billing', prefix => '{}');",
+        gateway.endpoint(),
+        gateway.access_key(),
+        gateway.secret_key(),
+        Bill::prefix(),
+    ))?;
+    Ok(())
+}
+
+/// The seconds that a statement takes.
+fn timed(client: &mut Client, sql: &str) -> Result<f64> {
+    let started = std::time::Instant::now();
+    client.batch_execute(sql)?;
+    Ok(started.elapsed().as_secs_f64())
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}

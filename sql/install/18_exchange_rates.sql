@@ -1,0 +1,42 @@
+-- Amounts in another currency.
+CREATE TABLE @extschema@.exchange_rates (
+  date     date NOT NULL,
+  currency text NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
+  target   text NOT NULL CHECK (target ~ '^[A-Z]{3}$' AND target <> currency),
+  rate     numeric NOT NULL CHECK (rate > 0),
+  PRIMARY KEY (currency, target, date)
+);
+COMMENT ON TABLE @extschema@.exchange_rates IS 'What one unit of a currency is worth in another. Filled by hand or by a job of yours; cost_in() uses it.';
+COMMENT ON COLUMN @extschema@.exchange_rates.date IS 'From this day on, until a later one of the pair.';
+COMMENT ON COLUMN @extschema@.exchange_rates.currency IS 'ISO 4217.';
+COMMENT ON COLUMN @extschema@.exchange_rates.target IS 'ISO 4217.';
+COMMENT ON COLUMN @extschema@.exchange_rates.rate IS 'Units of target that one unit of currency is worth.';
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.exchange_rates', '');
+GRANT SELECT ON @extschema@.exchange_rates TO cost_reader;
+GRANT INSERT, UPDATE, DELETE ON @extschema@.exchange_rates TO cost_admin;
+
+-- An error rather than NULL: a sum would leave the amount out, and nobody would see it.
+CREATE FUNCTION @extschema@.cost_in(amount numeric, currency text, on_date date, target text) RETURNS numeric
+  LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  factor numeric;
+BEGIN
+  IF currency = target THEN
+    RETURN amount;
+  END IF;
+  -- The newest rate of the pair, whichever way round it was written.
+  SELECT CASE WHEN r.currency = cost_in.currency THEN amount * r.rate ELSE amount / r.rate END INTO factor
+    FROM @extschema@.exchange_rates r
+   WHERE (r.currency, r.target) IN ((cost_in.currency, cost_in.target), (cost_in.target, cost_in.currency)) AND r.date <= on_date
+   ORDER BY r.date DESC, r.currency = cost_in.currency DESC LIMIT 1;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'there is no exchange rate from % to % for %', currency, target, on_date
+      USING ERRCODE = 'no_data_found',
+            HINT = format('INSERT INTO cost_analytics.exchange_rates (date, currency, target, rate) VALUES (%L, %L, %L, …): a rate counts from its date on.',
+                          on_date, currency, target);
+  END IF;
+  RETURN factor;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.cost_in(numeric, text, date, text) IS
+  'An amount in another currency, at the newest rate of exchange_rates that is not after the day. An error where there is none, for a sum must not leave amounts out; NULL for NULL.';
