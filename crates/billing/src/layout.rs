@@ -241,7 +241,7 @@ impl Owners {
     fn is_a_providers(&self, folder: &str) -> bool {
         let of_data_export = |branch| {
             let above = folder.strip_suffix(branch)?;
-            let above = above.strip_suffix('/').or((above == "").then_some(""))?;
+            let above = above.strip_suffix('/').or(above.is_empty().then_some(""))?;
             self.data_exports.contains(above).then_some(())
         };
         self.partitioned.contains(folder)
@@ -369,7 +369,7 @@ impl Draft {
             says_amortized(key::file(&object.key))
         };
         let mut files = self.months.values_mut().flat_map(|month| &mut month.data);
-        if files.all(|file| is_amortized(file)) {
+        if files.all(&is_amortized) {
             return Vec::new();
         }
         let months = self.months.values_mut();
