@@ -79,11 +79,11 @@ fn exports(
         backend::run(async move { Bill::find(&store, &prefix).await })?;
     }
     let roots = found.exports.iter().map(|e| e.root.clone());
-    let names = found.exports.iter().map(|e| billing::table_name(&e.report));
-    let names = billing::sql_names(&names.collect::<Vec<_>>(), &[]);
-    let chosen = roots.zip(names).filter(|(_, name)| wanted(&name.sql));
+    let reports = found.exports.iter().map(|e| e.report.as_str());
+    let names = billing::table_names(&reports.collect::<Vec<_>>());
+    let chosen = roots.zip(names).filter(|(_, name)| wanted(name));
     chosen
-        .map(|(root, name)| import(&store, root, name.sql, months))
+        .map(|(root, name)| import(&store, root, name, months))
         .collect()
 }
 
