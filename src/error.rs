@@ -36,6 +36,18 @@ pub enum Error {
         /// The option's name.
         option: &'static str,
     },
+    /// An option of another store than the server's `url` names.
+    #[error("option \"{option}\" of {object} does not go with {scheme}")]
+    StrayOption {
+        /// The option's name.
+        option: String,
+        /// The server or mapping.
+        object: String,
+        /// The beginning of the server's URL.
+        scheme: &'static str,
+        /// What goes with it.
+        hint: String,
+    },
     /// A relation of the wrong kind.
     #[error("\"{relation}\" is not a foreign table of cur_fdw")]
     NotOurs {
@@ -48,13 +60,15 @@ pub enum Error {
         /// The server's name.
         server: String,
     },
-    /// No credentials for an S3 server.
+    /// No credentials for a server.
     #[error("no user mapping for role \"{role}\" on server \"{server}\"")]
     NoMapping {
         /// The role whose mapping is missing.
         role: String,
         /// The server's name.
         server: String,
+        /// Whose store it is.
+        provider: store::Provider,
     },
     /// An endpoint outside the allow-list.
     #[error("endpoint {endpoint} of server \"{server}\" is not in cur_fdw.allowed_endpoints")]
@@ -176,7 +190,9 @@ impl Error {
     fn code(&self) -> Code {
         match self {
             Self::Engine(error) => engine_code(error),
-            Self::UnknownOption { .. } => Code::ERRCODE_FDW_INVALID_OPTION_NAME,
+            Self::UnknownOption { .. } | Self::StrayOption { .. } => {
+                Code::ERRCODE_FDW_INVALID_OPTION_NAME
+            }
             Self::BadOption { .. } => Code::ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE,
             Self::MissingOption { .. } => Code::ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED,
             Self::NotOurs { .. } | Self::Target { .. } => Code::ERRCODE_WRONG_OBJECT_TYPE,
@@ -200,13 +216,17 @@ impl Error {
     pub fn hint(&self) -> String {
         match self {
             Self::Engine(error) => error.hint(),
-            Self::UnknownOption { hint, .. } => hint.clone(),
+            Self::UnknownOption { hint, .. } | Self::StrayOption { hint, .. } => hint.clone(),
             Self::BadOption {
                 option: "columns", ..
             } => "Write OPTIONS (columns 'newest') or OPTIONS (columns 'all').".to_owned(),
             Self::BadOption { option, .. } => {
                 format!("Set it with OPTIONS (SET {option} '…').")
             }
+            Self::MissingOption {
+                option: "account_key",
+                ..
+            } => "Add account_key, or sas_token, or client_id, client_secret and tenant_id, with ALTER USER MAPPING … OPTIONS (ADD account_key '…').".to_owned(),
             Self::MissingOption { option, .. } => {
                 format!("Add it with ALTER … OPTIONS (ADD {option} '…').")
             }
@@ -216,8 +236,15 @@ impl Error {
             Self::NoServer { .. } => {
                 "CREATE SERVER … FOREIGN DATA WRAPPER cur_fdw OPTIONS (url 's3://bucket').".to_owned()
             }
-            Self::NoMapping { server, .. } => format!(
-                "CREATE USER MAPPING FOR CURRENT_USER SERVER \"{server}\" OPTIONS (access_key_id '…', secret_access_key '…')."
+            Self::NoMapping {
+                server, provider, ..
+            } => format!(
+                "CREATE USER MAPPING FOR CURRENT_USER SERVER \"{server}\" OPTIONS ({}).",
+                match provider {
+                    store::Provider::Azure => "account_key '…'",
+                    store::Provider::Google => "service_account_key '…'",
+                    _ => "access_key_id '…', secret_access_key '…'",
+                }
             ),
             Self::EndpointNotAllowed { .. } => {
                 "A superuser can add it: ALTER SYSTEM SET cur_fdw.allowed_endpoints = '…'.".to_owned()
@@ -240,7 +267,7 @@ impl Error {
                 "Load into an ordinary table without triggers, rules and generated columns.".to_owned()
             }
             Self::AmbientNotAllowed => {
-                "Put access_key_id and secret_access_key into the user mapping instead.".to_owned()
+                "Put keys into the user mapping instead.".to_owned()
             }
             Self::NoVault { .. } => {
                 "CREATE EXTENSION supabase_vault, or put the key itself into the user mapping.".to_owned()
@@ -265,16 +292,20 @@ impl Error {
 }
 
 fn engine_code(error: &engine::Error) -> Code {
-    use engine::{Error as E, Raised};
+    use engine::{Error as E, Problem, Raised};
     match error {
         E::Store(error) => store_code(error),
         E::Billing(_) => Code::ERRCODE_FDW_ERROR,
         E::MissingFile { .. } => Code::ERRCODE_FDW_REPLY_HANDLE,
-        E::UnsupportedFormat { .. } | E::UnsupportedType { .. } => {
-            Code::ERRCODE_FEATURE_NOT_SUPPORTED
-        }
+        E::UnsupportedType { .. } => Code::ERRCODE_FEATURE_NOT_SUPPORTED,
         E::NoMonth { .. } => Code::ERRCODE_NO_DATA_FOUND,
         E::BadFile { .. } => Code::ERRCODE_DATA_CORRUPTED,
+        E::Malformed(malformed) => match malformed.problem {
+            Problem::Value { .. } => Code::ERRCODE_INVALID_TEXT_REPRESENTATION,
+            Problem::NotUtf8 { .. } => Code::ERRCODE_CHARACTER_NOT_IN_REPERTOIRE,
+            Problem::TooLong { .. } => Code::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+            Problem::FieldCount { .. } | Problem::OpenQuote => Code::ERRCODE_BAD_COPY_FILE_FORMAT,
+        },
         E::TypeMismatch { .. } => Code::ERRCODE_FDW_INVALID_DATA_TYPE,
         E::OutOfMemory { .. } => Code::ERRCODE_OUT_OF_MEMORY,
         E::Raised(Raised::FloatOverflow) => Code::ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
@@ -290,9 +321,12 @@ fn engine_code(error: &engine::Error) -> Code {
 fn store_code(error: &store::Error) -> Code {
     use store::Error as E;
     match error {
-        E::BadUrl { .. } | E::BadEndpoint { .. } => Code::ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE,
+        E::BadUrl { .. } | E::BadEndpoint { .. } | E::BadSecret { .. } => {
+            Code::ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE
+        }
+        E::NoAccount { .. } => Code::ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED,
         E::BadKey { .. } => Code::ERRCODE_FDW_INVALID_STRING_FORMAT,
-        E::Denied { .. } | E::Role { .. } | E::NoIdentity => {
+        E::Denied { .. } | E::Role { .. } | E::Token { .. } | E::NoIdentity => {
             Code::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION
         }
         E::NoBucket { .. } | E::NotFound { .. } => Code::ERRCODE_UNDEFINED_FILE,

@@ -89,7 +89,7 @@ pub fn define() {
     GucRegistry::define_string_guc(
         c"cur_fdw.allowed_endpoints",
         c"Comma-separated endpoints that servers of ordinary users may name.",
-        c"As https://host[:port], * stands for any characters but a slash. AWS's own endpoints need no entry. Empty: superusers only.",
+        c"As https://host[:port], * stands for any characters but a slash. The clouds' own endpoints need no entry. Empty: superusers only.",
         &ALLOWED_ENDPOINTS,
         GucContext::Suset,
         GucFlags::default(),

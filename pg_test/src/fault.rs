@@ -5,6 +5,7 @@
 
 use crate::Result;
 use socket2::SockRef;
+use std::borrow::Cow;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -34,6 +35,8 @@ pub enum Fault {
     Slow(usize),
     /// Answers itself, with this status, the requests whose first line contains the text.
     Answer(u16, &'static str),
+    /// Passes requests with the second text behind the first, where their first line has it.
+    Insert(&'static str, &'static str),
 }
 
 /// A running proxy; dropping it closes all its connections.
@@ -242,7 +245,8 @@ impl Connection {
             if self.answer(&buffer[..count]).is_some() {
                 continue;
             }
-            if (&*self.server).write_all(&buffer[..count]).is_err() {
+            let request = self.inserted(&buffer[..count]);
+            if (&*self.server).write_all(&request).is_err() {
                 break;
             }
         }
@@ -263,6 +267,17 @@ impl Connection {
         (&*self.client).write_all(answer.as_bytes()).ok()
     }
 
+    /// A piece of a request, with what the fault inserts.
+    fn inserted<'a>(&self, piece: &'a [u8]) -> Cow<'a, [u8]> {
+        let Fault::Insert(before, text) = self.shared.fault() else {
+            return Cow::Borrowed(piece);
+        };
+        let end = piece.iter().position(|byte| *byte == b'\r').unwrap_or(0);
+        let (line, rest) = piece.split_at(end);
+        let line = String::from_utf8_lossy(line).replace(before, &format!("{before}{text}"));
+        Cow::Owned([line.as_bytes(), rest].concat())
+    }
+
     fn pass_responses(&self) {
         let mut buffer = vec![0; 64 * 1024];
         while let Some(count) = self.read(&self.server, &mut buffer) {
@@ -278,7 +293,7 @@ impl Connection {
         while !piece.is_empty() {
             let fault = self.shared.fault();
             let allowed = match (fault, self.body_start(piece)) {
-                (Fault::Pass | Fault::Answer(..), _) => piece.len(),
+                (Fault::Pass | Fault::Answer(..) | Fault::Insert(..), _) => piece.len(),
                 (Fault::Slow(size), _) => piece.len().min(size),
                 (Fault::Refuse, _) => return self.reset(),
                 (Fault::Silent, _) => 0,

@@ -323,7 +323,8 @@ fn parse_access(line: &str) -> Option<Request> {
     })
 }
 
-fn percent_decoded(text: &str) -> String {
+/// A path or query without its percent signs' codes.
+pub(crate) fn percent_decoded(text: &str) -> String {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&byte, after)) = rest.split_first() {

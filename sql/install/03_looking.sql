@@ -9,7 +9,7 @@ CREATE FUNCTION @extschema@.cost_discover(server text, under text DEFAULT '')
   RETURNS TABLE (prefix text, format text, readable boolean, months bigint, first_month date, last_month date, files bigint, bytes numeric)
   LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'cost_discover_wrapper';
 COMMENT ON FUNCTION @extschema@.cost_discover(text, text) IS
-  'The billing exports under a prefix of a server: one listing, nothing opened.';
+  'The billing exports under a prefix of a server: one listing, and where folders do not tell the format, a look at a manifest or one file''s columns. Format unknown and readable false: tables that belong to no export, because nothing names their month or they stand in another export''s folder; they are left alone.';
 
 CREATE FUNCTION @extschema@.foreign_table_sql(server text, prefix text, table_name text) RETURNS text
   LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'foreign_table_sql_wrapper';

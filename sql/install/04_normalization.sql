@@ -1,8 +1,8 @@
 -- What a bill's columns mean, as SQL. The rules are in the crate billing, a file a dialect.
-CREATE FUNCTION @extschema@.normalization_sql(relation regclass, format text) RETURNS text
+CREATE FUNCTION @extschema@.normalization_sql(relation regclass, format text, condition text DEFAULT NULL) RETURNS text
   LANGUAGE c AS 'MODULE_PATHNAME', 'normalization_sql_wrapper';
-COMMENT ON FUNCTION @extschema@.normalization_sql(regclass, text) IS
-  'The query that gives a foreign table or raw table the shape of costs_daily, from the columns it has. format, as cost_discover names it, tells an azure-amortized export from an actual one; NULL goes by the columns.';
+COMMENT ON FUNCTION @extschema@.normalization_sql(regclass, text, text) IS
+  'The query that gives a foreign table or raw table the shape of costs_daily, from the columns it has. format, as cost_discover names it, tells an azure-amortized export from an actual one; NULL goes by the columns. condition chooses rows.';
 
 CREATE FUNCTION @extschema@.normalization_sql(relation regclass) RETURNS text
   LANGUAGE sql STABLE RETURN @extschema@.normalization_sql(relation, NULL::text);
@@ -26,9 +26,9 @@ $$;
 COMMENT ON FUNCTION @extschema@.normalization_sql(text) IS
   'The query behind a source''s costs, over its foreign table: to read, to run where the bill lies, to change and to keep.';
 
-CREATE FUNCTION @extschema@.usage_sql(relation regclass, format text DEFAULT NULL) RETURNS text
+CREATE FUNCTION @extschema@.usage_sql(relation regclass, format text DEFAULT NULL, condition text DEFAULT NULL) RETURNS text
   LANGUAGE c AS 'MODULE_PATHNAME', 'usage_sql_wrapper';
-COMMENT ON FUNCTION @extschema@.usage_sql(regclass, text) IS
+COMMENT ON FUNCTION @extschema@.usage_sql(regclass, text, text) IS
   'The query that gives a foreign table or raw table the shape of fact_usage, from the columns it has.';
 
 CREATE FUNCTION @extschema@.normalized_column_sql(relation regclass, name text, format text DEFAULT NULL) RETURNS text

@@ -51,29 +51,56 @@ $$;
 COMMENT ON FUNCTION @extschema@.filter_sql(jsonb, regclass) IS
   'A source''s filters as a condition over its foreign table, by the account and region that costs shows; true without filters.';
 
+CREATE FUNCTION @extschema@.check_delivery(foreign_table regclass, month date, fingerprint text) RETURNS void
+  LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF fingerprint IS DISTINCT FROM (
+      SELECT m.fingerprint FROM @extschema@.export_months(foreign_table, ARRAY[check_delivery.fingerprint], month, month) m) THEN
+    RAISE EXCEPTION 'a new delivery of %, % arrived while it was read', foreign_table, to_char(month, 'YYYY-MM')
+      USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'The next cost_sync() loads it.';
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.check_delivery(regclass, date, text) IS
+  'Raises an error when a month''s delivery is another than the one of this fingerprint.';
+
+CREATE FUNCTION @extschema@.totals_of_month(foreign_table regclass, billing_period date, filters jsonb)
+  RETURNS TABLE (rows bigint, files bigint, bytes numeric, unblended numeric, fingerprint text, manifest_id text)
+  LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  SELECT m.files, m.bytes, m.fingerprint, m.manifest_id INTO files, bytes, fingerprint, manifest_id
+    FROM @extschema@.export_months(foreign_table, '{}', billing_period, billing_period) m;
+  EXECUTE format('SELECT count(*), %s FROM %s WHERE billing_period = %L AND %s',
+      @extschema@.normalized_column_sql(foreign_table, 'cost_in_files'), foreign_table, billing_period,
+      @extschema@.filter_sql(filters, foreign_table))
+    INTO rows, unblended;
+  RETURN NEXT;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.totals_of_month(regclass, date, jsonb) IS
+  'What load_month() returns, of the rows that filters choose, without loading anything.';
+
 CREATE FUNCTION @extschema@.load_filtered_month(foreign_table regclass, billing_period date, target regclass, filters jsonb)
   RETURNS TABLE (rows bigint, files bigint, bytes numeric, unblended numeric, fingerprint text, manifest_id text)
   LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-  chosen text := format('FROM %s WHERE billing_period = %L AND %s', foreign_table, billing_period,
-                        @extschema@.filter_sql(filters, foreign_table));
-  total text := @extschema@.normalized_column_sql(foreign_table, 'cost_in_files');
   columns text := (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a
                     WHERE a.attrelid = foreign_table AND a.attnum > 0 AND NOT a.attisdropped);
-  counted bigint;
+  kept bigint;
 BEGIN
-  SELECT m.files, m.bytes, m.fingerprint, m.manifest_id INTO files, bytes, fingerprint, manifest_id
-    FROM @extschema@.export_months(foreign_table, '{}', billing_period, billing_period) m;
-  EXECUTE format('INSERT INTO %s (%s, sync_timestamp) SELECT %s, now() %s', target, columns, columns, chosen);
-  GET DIAGNOSTICS rows = ROW_COUNT;
-  EXECUTE format('SELECT count(*), %s %s', total, chosen) INTO counted, unblended;
-  IF counted <> rows OR fingerprint IS DISTINCT FROM (
-      SELECT m.fingerprint FROM @extschema@.export_months(foreign_table, ARRAY[load_filtered_month.fingerprint], billing_period, billing_period) m) THEN
-    RAISE EXCEPTION 'a new delivery of %, % arrived while it was read', foreign_table, to_char(billing_period, 'YYYY-MM')
-      USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'The next cost_sync() loads it.';
+  SELECT t.* INTO rows, files, bytes, unblended, fingerprint, manifest_id
+    FROM @extschema@.totals_of_month(foreign_table, billing_period, filters) t;
+  EXECUTE format('INSERT INTO %s (%s, sync_timestamp) SELECT %2$s, now() FROM %3$s WHERE billing_period = %4$L AND %5$s',
+    target, columns, foreign_table, billing_period, @extschema@.filter_sql(filters, foreign_table));
+  GET DIAGNOSTICS kept = ROW_COUNT;
+  PERFORM @extschema@.check_delivery(foreign_table, billing_period, fingerprint);
+  IF kept <> rows THEN
+    RAISE EXCEPTION 'of % rows of %, % only % were inserted', rows, foreign_table, to_char(billing_period, 'YYYY-MM'), kept
+      USING ERRCODE = 'triggered_data_change_violation',
+            HINT = 'A trigger of the raw table drops rows, and the month would not come to what was billed. Filter in a view instead.';
   END IF;
   RETURN NEXT;
 END
 $$;
 COMMENT ON FUNCTION @extschema@.load_filtered_month(regclass, date, regclass, jsonb) IS
-  'As load_month(), but only the rows that filters choose. They are read twice, once for the table and once for the totals that costs_daily must come to.';
+  'As load_month(), but through the executor, with triggers and generated columns, and only the rows that filters choose. They are read twice, once for the totals that costs_daily must come to and once for the table.';

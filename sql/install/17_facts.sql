@@ -15,6 +15,7 @@ CREATE TABLE @extschema@.fact_usage (
   commitment_id      text,
   commitment_status  text,
   usage_unit         text,
+  pricing_currency   text,
   tags               jsonb NOT NULL,
   cost_categories    jsonb NOT NULL,
   contracted_cost    numeric,
@@ -39,6 +40,7 @@ COMMENT ON COLUMN @extschema@.fact_usage.charge_description IS 'The line item''s
 COMMENT ON COLUMN @extschema@.fact_usage.commitment_id IS 'The savings plan or reservation that the charge is for or is covered by.';
 COMMENT ON COLUMN @extschema@.fact_usage.commitment_status IS 'Used or Unused, for usage under a commitment.';
 COMMENT ON COLUMN @extschema@.fact_usage.usage_unit IS 'The unit of usage_amount as the provider spells it. Never sum across units.';
+COMMENT ON COLUMN @extschema@.fact_usage.pricing_currency IS 'The price list''s currency, ISO 4217; amounts are in currency.';
 COMMENT ON COLUMN @extschema@.fact_usage.tags IS 'Tags or labels as keys and values; {} for untagged: a tag that is empty counts as none.';
 COMMENT ON COLUMN @extschema@.fact_usage.cost_categories IS 'AWS''s cost categories; {} for none.';
 COMMENT ON COLUMN @extschema@.fact_usage.contracted_cost IS 'What it would cost at the contract''s price, without commitments; NULL where the export does not say.';
@@ -105,13 +107,13 @@ $$;
 COMMENT ON FUNCTION @extschema@.replace_month(text, text, date, text) IS
   'Replaces a source''s month in costs_daily or fact_usage by what a query says. Returns what the files'' cost column comes to over all its rows.';
 
-CREATE FUNCTION @extschema@.replace_facts(source @extschema@.sources, month date, relation regclass) RETURNS void
+CREATE FUNCTION @extschema@.replace_facts(source @extschema@.sources, month date, relation regclass, condition text) RETURNS void
   LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   forgotten boolean;
 BEGIN
   IF source.facts THEN
-    PERFORM @extschema@.replace_month('fact_usage', source.name, month, @extschema@.usage_sql(relation, source.format));
+    PERFORM @extschema@.replace_month('fact_usage', source.name, month, @extschema@.usage_sql(relation, source.format, condition));
   ELSE
     DELETE FROM @extschema@.fact_usage f WHERE f.source_name = source.name AND f.billing_period = month;
   END IF;
@@ -150,7 +152,7 @@ BEGIN
   END IF;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.replace_facts(@extschema@.sources, date, regclass) IS
+COMMENT ON FUNCTION @extschema@.replace_facts(@extschema@.sources, date, regclass, text) IS
   'Replaces a month in fact_usage, resource_months and dim_resource; of a source without facts, takes it away.';
 
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.fact_usage', '');

@@ -6,7 +6,7 @@ SELECT d.source_name, d.billing_period, d.date, d.invoice_month, d.cloud_provide
        d.service, d.service_code, d.region, d.line_item_type, d.charge_category, d.charge_class, d.charge_group, d.commitment_type,
        d.currency, d.invoice_id, d.invoice_issuer, d.seller, d.cost, d.blended_cost, d.net_cost, d.amortized_cost,
        d.net_amortized_cost, d.list_cost, d.ri_sp_trueup, d.ri_sp_upfront_fees, d.line_items, d.sync_timestamp,
-       NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, '{}', '{}', NULL, NULL, NULL
+       NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, '{}', '{}', NULL, NULL, NULL
   FROM @extschema@.costs_daily d
  WHERE NOT EXISTS (SELECT FROM @extschema@.manifests m
                     WHERE m.source_name = d.source_name AND m.billing_period = d.billing_period AND m.in_facts AND m.state = 'loaded');
@@ -21,16 +21,20 @@ WITH parts AS (
   -- A commitment's fee is a purchase of no effect; what of it was not used is usage that was not billed.
   SELECT c.*, true FROM @extschema@.charges c
    WHERE c.cloud_provider = 'aws' AND c.line_item_type IN ('RIFee', 'SavingsPlanRecurringFee') AND c.amortized_cost <> 0
-), named AS (
+), billed AS (
   SELECT p.*,
          CASE p.cloud_provider WHEN 'aws' THEN 'AWS' WHEN 'azure' THEN 'Microsoft' WHEN 'gcp' THEN 'Google Cloud' ELSE initcap(p.cloud_provider) END AS provider,
          CASE WHEN p.is_unused THEN 'Usage' ELSE p.charge_category END AS category,
          -- A covered line and its negation cancel; FOCUS has neither.
          CASE WHEN p.is_unused OR p.line_item_type IN ('SavingsPlanCoveredUsage', 'SavingsPlanNegation') THEN 0
               ELSE coalesce(p.net_cost, p.cost) END AS billed,
-         p.commitment_type IS NOT NULL AND p.charge_category = 'Purchase' AND NOT p.is_unused AS is_commitment_purchase,
          nullif(p.account_id, 'unknown') AS sub_account_id
-    FROM parts p)
+    FROM parts p
+), named AS (
+  SELECT b.*,
+         CASE WHEN b.commitment_type IS NOT NULL AND b.category = 'Purchase' THEN 0
+              ELSE coalesce(b.net_amortized_cost, b.amortized_cost, b.billed) END AS effective
+    FROM billed b)
 SELECT n.availability_zone AS "AvailabilityZone",
        n.billed AS "BilledCost",
        coalesce(n.payer_account_id, n.account_id) AS "BillingAccountId",
@@ -58,17 +62,16 @@ SELECT n.availability_zone AS "AvailabilityZone",
        CASE WHEN n.category = 'Usage' AND NOT n.is_unused AND n.usage_amount IS NOT NULL THEN n.usage_unit END AS "ConsumedUnit",
        CASE WHEN n.is_unused THEN 0 WHEN n.category = 'Credit' THEN n.billed ELSE coalesce(n.contracted_cost, n.billed) END AS "ContractedCost",
        NULL::numeric AS "ContractedUnitPrice",
-       CASE WHEN n.is_commitment_purchase THEN 0
-            ELSE coalesce(n.net_amortized_cost, n.amortized_cost, n.billed) END AS "EffectiveCost",
+       n.effective AS "EffectiveCost",
        n.invoice_id AS "InvoiceId",
        coalesce(n.invoice_issuer, n.provider) AS "InvoiceIssuerName",
        CASE WHEN n.is_unused THEN 0 WHEN n.category = 'Usage' AND n.charge_group <> 'Discount'
             THEN coalesce(n.list_cost, n.contracted_cost, n.billed) ELSE n.billed END AS "ListCost",
        NULL::numeric AS "ListUnitPrice",
        CASE WHEN n.is_unused THEN 'Committed' WHEN n.category <> 'Tax' THEN n.pricing_category END AS "PricingCategory",
-       NULL::text AS "PricingCurrency",
+       coalesce(n.pricing_currency, n.currency) AS "PricingCurrency",
        NULL::numeric AS "PricingCurrencyContractedUnitPrice",
-       NULL::numeric AS "PricingCurrencyEffectiveCost",
+       CASE WHEN coalesce(n.pricing_currency, n.currency) = n.currency THEN n.effective END AS "PricingCurrencyEffectiveCost",
        NULL::numeric AS "PricingCurrencyListUnitPrice",
        CASE WHEN n.category IN ('Usage', 'Purchase') AND NOT n.is_unused THEN n.pricing_quantity END AS "PricingQuantity",
        CASE WHEN n.category IN ('Usage', 'Purchase') AND NOT n.is_unused AND n.pricing_quantity IS NOT NULL THEN n.usage_unit END AS "PricingUnit",
@@ -113,14 +116,14 @@ BEGIN
     SELECT a.attname, CASE
              WHEN a.attname LIKE 'x\_%' THEN 'Not FOCUS''s: ' || lower(regexp_replace(substr(a.attname, 3), '(?<=[a-z])([A-Z])', ' \1', 'g')) || ', as in fact_usage.'
              WHEN a.attname IN ('CapacityReservationId', 'CapacityReservationStatus', 'CommitmentDiscountName', 'CommitmentDiscountQuantity',
-                                'CommitmentDiscountUnit', 'ContractedUnitPrice', 'ListUnitPrice', 'PricingCurrency',
-                                'PricingCurrencyContractedUnitPrice', 'PricingCurrencyEffectiveCost', 'PricingCurrencyListUnitPrice',
+                                'CommitmentDiscountUnit', 'ContractedUnitPrice', 'ListUnitPrice', 'PricingCurrencyContractedUnitPrice', 'PricingCurrencyListUnitPrice',
                                 'ResourceType', 'SkuPriceDetails')
                THEN 'FOCUS 1.2. Always NULL: not known over a day''s rows of every provider.'
              WHEN a.attname IN ('AvailabilityZone', 'ChargeDescription', 'ChargeFrequency', 'CommitmentDiscountCategory', 'CommitmentDiscountId',
                                 'CommitmentDiscountStatus', 'CommitmentDiscountType', 'ConsumedQuantity', 'ConsumedUnit', 'PricingCategory',
                                 'PricingQuantity', 'PricingUnit', 'ResourceId', 'ResourceName', 'SkuId', 'SkuMeter', 'SkuPriceId', 'Tags')
                THEN 'FOCUS 1.2. Of sources with facts = true.'
+             WHEN a.attname = 'PricingCurrencyEffectiveCost' THEN 'FOCUS 1.2. NULL where prices are in another currency than the bill.'
              ELSE 'FOCUS 1.2.' END AS meaning
       FROM pg_attribute a WHERE a.attrelid = '@extschema@.focus'::regclass AND a.attnum > 0 LOOP
     EXECUTE format('COMMENT ON COLUMN @extschema@.focus.%I IS %L', c.attname, c.meaning);

@@ -1,5 +1,6 @@
 //! Record batches to datums: whole columns at a time, one type a file.
 
+mod jsonb;
 mod number;
 mod numeric;
 mod text;
@@ -27,6 +28,7 @@ pub fn kind_of(type_oid: pg_sys::Oid, typmod: i32) -> Option<Kind> {
         (pg_sys::FLOAT8OID, _) => Kind::Float8,
         (pg_sys::NUMERICOID, -1) => Kind::Numeric,
         (pg_sys::TEXTOID | pg_sys::VARCHAROID, -1) => Kind::Text,
+        (pg_sys::JSONBOID, _) => Kind::Jsonb,
         (pg_sys::DATEOID, _) => Kind::Date,
         (pg_sys::TIMESTAMPOID, -1) => Kind::Timestamp,
         (pg_sys::TIMESTAMPTZOID, -1) => Kind::Timestamptz,
@@ -43,7 +45,7 @@ pub struct Target {
     pub kind: Kind,
 }
 
-/// The datums of one batch, row by row. Texts live in this struct, numerics in the memory context
+/// The datums of one batch, row by row. Texts live in this struct, numerics and jsonb in the memory context
 /// that was current during [`Rows::fill`]: both must outlive the use of the datums.
 #[derive(Debug, Default)]
 pub struct Rows {
@@ -138,6 +140,7 @@ fn convert(
         Kind::Float8 => number::float8s(downcast(array, target)?, cells),
         Kind::Numeric => numeric::numerics(downcast(array, target)?, cells),
         Kind::Text => text::texts(downcast(array, target)?, target, cells, texts),
+        Kind::Jsonb => jsonb::jsonbs(downcast(array, target)?, cells),
         Kind::Date => time::dates(downcast(array, target)?, target, cells),
         Kind::Timestamp | Kind::Timestamptz => {
             time::timestamps(downcast(array, target)?, target, cells)

@@ -56,7 +56,7 @@ pub unsafe fn call(translation: &mut Translation, call: *mut pg_sys::Aggref) -> 
             ordered: kind != Kind::Text || is_c((*call).inputcollid),
         };
         // The translation of an extract is an integer, but its type is numeric.
-        if kind == Kind::Numeric && name != "count" {
+        if !kind.is_comparable() && name != "count" {
             return None;
         }
         let distinct = !(*call).aggdistinct.is_null();
@@ -84,7 +84,7 @@ impl Argument {
         let Self { expr, kind, .. } = self;
         Some(match (name, distinct) {
             ("count", false) => Function::Count(expr),
-            ("count", true) if self.bytewise && kind != Kind::Numeric => {
+            ("count", true) if self.bytewise && kind.is_comparable() => {
                 Function::CountDistinct(expr, kind)
             }
             // The same with and without DISTINCT.

@@ -15,6 +15,10 @@ use crate::{backend, gucs};
 /// wrote together, so a sample from the fewest files that could fill it would be lopsided.
 const ROWS_READ_PER_SAMPLED: u64 = 10;
 
+/// Bytes of a row where a file does not tell its rows: packed CSV, on the small side, so that too many
+/// rows are read rather than too few.
+const BYTES_PER_ROW: u64 = 32;
+
 /// Tells Postgres how large the table is, and how to sample it. Opens no data file.
 #[pg_guard]
 pub unsafe extern "C-unwind" fn analyze_foreign_table(
@@ -55,8 +59,10 @@ unsafe extern "C-unwind" fn acquire_sample_rows(
         let wanted = usize::try_from(wanted).unwrap_or(0);
         let chosen = export.choose(&counted, wanted as u64 * ROWS_READ_PER_SAMPLED);
         let mut reservoir = Reservoir::new((*relation).rd_att, rows, wanted, &columns);
-        export.read(chosen, &columns, &mut reservoir).or_raise();
-        let total: u64 = counted.iter().sum();
+        export
+            .read(chosen.deliveries.clone(), &columns, &mut reservoir)
+            .or_raise();
+        let total = export.total(&counted, &chosen, reservoir.seen as u64);
         *total_rows = total as f64;
         *total_dead_rows = 0.0;
         let name = (*(*relation).rd_rel).relname.data;
@@ -98,30 +104,50 @@ impl Export {
         Ok(Self { bill, deliveries })
     }
 
-    /// The rows of each file.
-    fn count(&self) -> Result<Vec<u64>, Error> {
+    /// The rows of each file, where it tells them.
+    fn count(&self) -> Result<Vec<Option<u64>>, Error> {
         let (bill, deliveries) = (self.bill.clone(), self.deliveries.clone());
         let footers = backend::run(async move { bill.footers(&deliveries).await })?;
         Ok(footers.iter().map(|footer| footer.rows).collect())
     }
 
     /// Files at random, until they hold this many rows; `counted` has the rows of each file.
-    fn choose(&self, counted: &[u64], rows: u64) -> Vec<Delivery> {
+    fn choose(&self, counted: &[Option<u64>], rows: u64) -> Chosen {
         let months = self.deliveries.iter().enumerate();
         let files = months.flat_map(|(month, d)| d.files.iter().map(move |file| (month, file)));
         let mut files: Vec<_> = files.zip(counted).collect();
-        let mut chosen: Vec<Delivery> = self.deliveries.clone();
-        chosen
+        let mut chosen = Chosen {
+            deliveries: self.deliveries.clone(),
+            counted: 0,
+            uncounted_bytes: 0,
+        };
+        let deliveries = &mut chosen.deliveries;
+        deliveries
             .iter_mut()
             .for_each(|delivery| delivery.files.clear());
         let mut held = 0;
         while held < rows && !files.is_empty() {
             let ((month, file), count) = files.swap_remove(random_below(files.len()));
-            chosen[month].files.push(file.clone());
-            held += count;
+            deliveries[month].files.push(file.clone());
+            held += count.unwrap_or(file.size / BYTES_PER_ROW);
+            match count {
+                Some(count) => chosen.counted += count,
+                None => chosen.uncounted_bytes += file.size,
+            }
         }
-        chosen.retain(|delivery| !delivery.files.is_empty());
+        deliveries.retain(|delivery| !delivery.files.is_empty());
         chosen
+    }
+
+    /// The rows of all files: files that do not tell theirs have as many for their size as those of
+    /// them that were read.
+    fn total(&self, counted: &[Option<u64>], chosen: &Chosen, seen: u64) -> u64 {
+        let files = self.deliveries.iter().flat_map(|delivery| &delivery.files);
+        let uncounted = files.zip(counted).filter(|(_, count)| count.is_none());
+        let bytes: u64 = uncounted.map(|(file, _)| file.size).sum();
+        let seen = seen.saturating_sub(chosen.counted) as f64;
+        let rows = seen * bytes as f64 / chosen.uncounted_bytes.max(1) as f64;
+        counted.iter().flatten().sum::<u64>() + rows.round() as u64
     }
 
     fn read(
@@ -144,6 +170,15 @@ impl Export {
         }
         Ok(())
     }
+}
+
+/// Files to read a sample from.
+struct Chosen {
+    deliveries: Vec<Delivery>,
+    /// Rows of those that tell them.
+    counted: u64,
+    /// Bytes of those that do not.
+    uncounted_bytes: u64,
 }
 
 /// As many rows as fit, each row seen as likely as any other (Vitter's algorithm R).

@@ -19,6 +19,8 @@ struct Import {
     name: String,
     prefix: String,
     columns: Vec<engine::Column>,
+    /// Whether the table has AWS's own path columns.
+    has_year_and_month: bool,
 }
 
 #[pg_guard]
@@ -71,28 +73,15 @@ fn exports(
     let folder = prefix.to_owned();
     let listing = store.clone();
     let found = backend::run(async move { discover(&listing, &folder).await })?;
-    let readable: Vec<_> = found
-        .exports
-        .into_iter()
-        .filter(|e| e.format.is_readable())
-        .collect();
-    if readable.is_empty() {
+    if found.exports.is_empty() {
         // Says what stands there instead, if anything.
         let (store, prefix) = (store.clone(), prefix.to_owned());
         backend::run(async move { Bill::find(&store, &prefix).await })?;
     }
-    let roots: Vec<_> = readable.iter().map(|e| e.root.clone()).collect();
-    let names = billing::sql_names(
-        &readable
-            .iter()
-            .map(|e| billing::table_name(&e.report))
-            .collect::<Vec<_>>(),
-        &[],
-    );
-    let chosen = roots
-        .into_iter()
-        .zip(names)
-        .filter(|(_, name)| wanted(&name.sql));
+    let roots = found.exports.iter().map(|e| e.root.clone());
+    let names = found.exports.iter().map(|e| billing::table_name(&e.report));
+    let names = billing::sql_names(&names.collect::<Vec<_>>(), &[]);
+    let chosen = roots.zip(names).filter(|(_, name)| wanted(&name.sql));
     chosen
         .map(|(root, name)| import(&store, root, name.sql, months))
         .collect()
@@ -105,33 +94,38 @@ fn import(
     months: Months,
 ) -> Result<Import, Error> {
     let (store, prefix) = (store.clone(), root.clone());
-    let columns = backend::run(async move {
-        let bill = Bill::find(&store, &prefix).await?;
-        let read = match months {
-            Months::Newest => vec![bill.newest()?],
+    let (columns, has_year_and_month) = backend::run(async move {
+        let bill = Bill::find(&store, &prefix).await?.told().await;
+        let deliveries = match months {
+            Months::Newest => vec![bill.newest_delivery().await?],
             // The newest first: its columns lead, and older months add to them.
-            Months::All => bill.export().months.keys().rev().copied().collect(),
+            Months::All => {
+                let all: Vec<_> = bill.export().months.keys().rev().copied().collect();
+                bill.deliveries(&all).await?
+            }
         };
-        let deliveries = bill.deliveries(&read).await?;
-        bill.common_columns(&deliveries).await
+        let columns = bill.common_columns(&deliveries).await?;
+        Ok((columns, bill.export().has_year_and_month()))
     })?;
     Ok(Import {
         name,
         prefix: root,
         columns,
+        has_year_and_month,
     })
 }
 
 impl Import {
     fn command(&self, schema: &str, server: &str) -> Result<String, Error> {
         let originals: Vec<&str> = self.columns.iter().map(|c| c.name.as_str()).collect();
-        let names = billing::sql_names(&originals, RESERVED);
+        let names = billing::sql_names(&originals, &self.reserved());
         let mut definitions = Vec::with_capacity(names.len() + PATH_COLUMNS.len());
         for (column, name) in self.columns.iter().zip(names) {
             let data_type = sql_type_of(column, &self.prefix)?;
             definitions.push(column_definition(&name, &data_type));
         }
-        definitions.extend(PATH_COLUMNS.iter().map(|column| (*column).to_owned()));
+        let of_path = self.path_columns().iter();
+        definitions.extend(of_path.map(|(name, data_type)| format!("{name} {data_type}")));
         Ok(format!(
             "CREATE FOREIGN TABLE {}.{} (\n  {}\n) SERVER {} OPTIONS (prefix {})",
             quote(schema),
@@ -141,17 +135,31 @@ impl Import {
             literal(&self.prefix),
         ))
     }
+
+    fn path_columns(&self) -> &'static [(&'static str, &'static str)] {
+        match self.has_year_and_month {
+            true => &PATH_COLUMNS,
+            false => &PATH_COLUMNS[..1],
+        }
+    }
+
+    fn reserved(&self) -> Vec<&'static str> {
+        let of_path = self.path_columns().iter().map(|(name, _)| *name);
+        of_path.chain(RESERVED).collect()
+    }
 }
 
-/// The columns that come from the path, in every foreign table and raw table.
-const PATH_COLUMNS: &[&str] = &["billing_period date", "year text", "month text"];
+/// The columns that come from the path. Every table has the first; the others are AWS's own, in
+/// tables of its legacy report as Athena shows it.
+const PATH_COLUMNS: [(&str, &str); 3] = [
+    ("billing_period", "date"),
+    ("year", "text"),
+    ("month", "text"),
+];
 
-/// Names a file's column cannot have in a table: those of the path, the raw table's own, and
-/// Postgres's system columns.
-const RESERVED: &[&str] = &[
-    "billing_period",
-    "year",
-    "month",
+/// Names a file's column can never have in a table: the raw table's own, and Postgres's system
+/// columns.
+const RESERVED: [&str; 7] = [
     "sync_timestamp",
     "tableoid",
     "xmin",
@@ -208,6 +216,7 @@ pub fn month_columns(
     let originals: Vec<&str> = added.map(|c| c.name.as_str()).collect();
     let mut reserved: Vec<&str> = present.iter().map(|c| c.target.name.as_str()).collect();
     reserved.extend(RESERVED);
+    reserved.extend(PATH_COLUMNS.map(|(name, _)| name));
     let mut names = billing::sql_names(&originals, &reserved).into_iter();
     let columns = found.iter().map(|column| {
         let of_file = sql_type_of(column, export)?;
@@ -245,7 +254,9 @@ fn sql_type_of(column: &engine::Column, export: &str) -> Result<String, Error> {
 
 fn column_definition(name: &billing::SqlName, data_type: &str) -> String {
     let column = quote(&name.sql);
-    if name.sql == name.original {
+    // Without the option, a column of such a name would come from the path.
+    let looks_like_path = PATH_COLUMNS.iter().any(|(path, _)| *path == name.sql);
+    if name.sql == name.original && !looks_like_path {
         return format!("{column} {data_type}");
     }
     format!(

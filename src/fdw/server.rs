@@ -2,7 +2,7 @@
 
 use engine::Bill;
 use pgrx::pg_sys;
-use store::{Endpoint, Location, Store};
+use store::{Endpoint, Provider, Store};
 
 use super::{clients, mapping, options, string};
 use crate::backend;
@@ -98,25 +98,30 @@ pub fn open_server(name: &str) -> Result<Store, Error> {
 /// and the store.
 pub fn open(server: pg_sys::Oid, user: pg_sys::Oid) -> Result<Store, Error> {
     // SAFETY: `server` is the OID of an existing foreign server.
-    let (name, options) = unsafe {
+    let (name, owner, options) = unsafe {
         let server = pg_sys::GetForeignServer(server);
         (
             string((*server).servername),
+            (*server).owner,
             options::from_list((*server).options),
         )
     };
     let location = options::location(&options)?;
-    let credentials = match &location {
-        Location::File { .. } => {
+    let credentials = match location.provider() {
+        Provider::Directory => {
             check_server_files(user, &name)?;
             None
         }
-        Location::S3 { endpoint, .. } => {
-            let sts = options::sts_endpoint(&options)?;
-            for endpoint in endpoint.iter().chain(&sts) {
-                check_endpoint(endpoint, user, &name)?;
+        provider => {
+            let issuer = options::issuer(&options)?;
+            for endpoint in location.endpoint().into_iter().chain(&issuer) {
+                // The owner chose it, and the user's credentials are sent there: Azure's tokens and
+                // Google's can be used by whoever receives them.
+                for role in [user, owner] {
+                    check_endpoint(endpoint, role, &name)?;
+                }
             }
-            Some(mapping::credentials(server, user, &name, sts)?)
+            Some(mapping::credentials(server, user, &name, provider, issuer)?)
         }
     };
     clients::open(location, credentials, gucs::network())
@@ -161,9 +166,9 @@ fn check_usage(server: pg_sys::Oid, user: pg_sys::Oid, name: &str) -> Result<(),
 
 /// A server names the host that requests are signed for and sent to, so an ordinary user could
 /// use it to reach hosts only the database server can reach.
-fn check_endpoint(endpoint: &Endpoint, user: pg_sys::Oid, server: &str) -> Result<(), Error> {
+fn check_endpoint(endpoint: &Endpoint, role: pg_sys::Oid, server: &str) -> Result<(), Error> {
     // SAFETY: a catalog lookup by OID.
-    let trusted = unsafe { pg_sys::superuser_arg(user) };
+    let trusted = unsafe { pg_sys::superuser_arg(role) };
     if trusted
         || gucs::allowed_endpoints()
             .iter()

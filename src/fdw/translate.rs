@@ -116,7 +116,7 @@ impl Translation {
                 pg_sys::InvalidOid => kind_of(type_oid, -1)?,
                 element => kind_of(element, -1)?,
             };
-            if kind == Kind::Numeric {
+            if !kind.is_comparable() {
                 return None;
             }
             Some(self.add_param(node, kind))
@@ -282,7 +282,7 @@ impl Translation {
                 constant && session_is_utc()
             }
             (Kind::Date, Kind::Timestamp) | (Kind::Timestamp, Kind::Date) => true,
-            (Kind::Numeric, _) | (_, Kind::Numeric) => false,
+            (left, right) if !left.is_comparable() || !right.is_comparable() => false,
             (left, right) if left.is_integer() => right.is_integer(),
             (left, right) if left.is_float() => right.is_float(),
             (left, right) => left == right,
@@ -365,7 +365,7 @@ impl Translation {
             let other = kind_of(element, -1)?;
             let exact = match (own, other) {
                 (Kind::Text, Kind::Text) => is_bytewise((*op).inputcollid),
-                (Kind::Numeric, _) => false,
+                (own, _) if !own.is_comparable() => false,
                 (own, other) if own.is_integer() => other.is_integer(),
                 (own, other) if own.is_float() => other.is_float(),
                 (own, other) => own == other,
@@ -473,7 +473,7 @@ impl Translation {
         // SAFETY: the caller passes an expression.
         unsafe {
             let kind = kind_of(pg_sys::exprType(node), -1)?;
-            if kind == Kind::Numeric {
+            if !kind.is_comparable() {
                 return None;
             }
             self.translate(node)

@@ -276,7 +276,7 @@ unsafe fn order_by(
         }
         let by = match &planned.upper.groups {
             Some(groups) => groups.sortable(node)?,
-            None if kind == Kind::Numeric => return None,
+            None if !kind.is_comparable() => return None,
             None => OrderBy::Expr(planned.translation.expr(node)?, kind),
         };
         Some(Order {
@@ -389,6 +389,8 @@ unsafe fn foreign_path(
 struct Grouping<'a> {
     translation: &'a mut Translation,
     keys: Vec<Key>,
+    /// Whether a constant is among the keys, which Postgres puts into the rows itself.
+    has_constant_key: bool,
     aggregates: Vec<Aggregate>,
     entries: Vec<(*mut pg_sys::Node, Entry)>,
 }
@@ -398,6 +400,7 @@ impl<'a> Grouping<'a> {
         Self {
             translation,
             keys: Vec::new(),
+            has_constant_key: false,
             aggregates: Vec::new(),
             entries: Vec::new(),
         }
@@ -420,6 +423,7 @@ impl<'a> Grouping<'a> {
                 let is_key = reference != 0
                     && !pg_sys::get_sortgroupref_clause_noerr(reference, clause).is_null();
                 match is_key {
+                    true if (*node).type_ == NodeTag::T_Const => self.has_constant_key = true,
                     true => self.add_key(node)?,
                     false => rest.push(node),
                 }
@@ -438,9 +442,10 @@ impl<'a> Grouping<'a> {
                 // Zeros are equal but do not look the same.
                 Kind::Float4 | Kind::Float8 => false,
                 Kind::Numeric => matches!(expr, Expr::Extract(..)),
+                Kind::Jsonb => false,
                 _ => true,
             };
-            // A constant is no column of a row.
+            // What is known only when the query runs is no column of a row.
             if !exact || matches!(expr, Expr::Param(_)) {
                 return None;
             }
@@ -490,7 +495,8 @@ impl<'a> Grouping<'a> {
     }
 
     fn finish(self, having: *mut pg_sys::List) -> Option<Groups> {
-        if self.entries.is_empty() {
+        // Without rows there is no group of a constant, but there is one of all rows.
+        if self.entries.is_empty() || (self.has_constant_key && self.keys.is_empty()) {
             return None;
         }
         Some(Groups {

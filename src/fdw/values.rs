@@ -117,7 +117,7 @@ unsafe fn scalar(datum: Datum, kind: Kind) -> Value {
             Kind::Int8 => Value::Int(datum.value() as i64),
             Kind::Float4 => Value::Float(f64::from(f32::from_bits(datum.value() as u32))),
             Kind::Float8 => Value::Float(f64::from_bits(datum.value() as u64)),
-            Kind::Numeric | Kind::Text => {
+            Kind::Numeric | Kind::Text | Kind::Jsonb => {
                 String::from_datum(datum, false).map_or(Value::Null, Value::Text)
             }
             Kind::Date => Value::Date(match datum.value() as i32 {

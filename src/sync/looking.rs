@@ -52,8 +52,8 @@ fn checks(server: &str) -> Vec<Check> {
             return done;
         }
     };
-    let readable = found.exports.iter().filter(|e| e.format.is_readable());
-    let newest = readable.max_by_key(|e| e.months.keys().next_back().copied());
+    let exports = found.exports.iter();
+    let newest = exports.max_by_key(|e| e.months.keys().next_back().copied());
     check(
         "list",
         Ok(format!(
@@ -67,7 +67,7 @@ fn checks(server: &str) -> Vec<Check> {
             "manifest",
             Err(billing::Error::NoExport {
                 prefix: String::new(),
-                found: found.exports.iter().map(|e| e.root.clone()).collect(),
+                found: Vec::new(),
             }
             .into()),
         );
@@ -89,8 +89,9 @@ fn checks(server: &str) -> Vec<Check> {
     check(
         "manifest",
         Ok(format!(
-            "{}: newest month {} with {} files, {} bytes, {}",
+            "{} ({}): newest month {} with {} files, {} bytes, {}",
             newest.root,
+            newest.format.name(),
             delivery.period,
             delivery.files.len(),
             delivery.bytes(),
@@ -134,19 +135,28 @@ fn cost_discover(
 > {
     let store = fdw::open_server(&server).or_raise();
     let found = backend::run(async move { discover(&store, &under).await }).or_raise();
-    TableIterator::new(found.exports.into_iter().map(|export| {
+    let exports = found.exports.into_iter().map(|export| {
         (
             export.root.clone(),
             export.format.name(),
-            export.format.is_readable(),
+            true,
             export.months.len() as i64,
             export.months.keys().next().map(|m| sql_date(*m)),
             export.months.keys().next_back().map(|m| sql_date(*m)),
             export.files() as i64,
             AnyNumeric::from(export.bytes()),
         )
-    }))
+    });
+    let strangers = found.strangers.into_iter().map(|stranger| {
+        let files = stranger.files as i64;
+        let bytes = AnyNumeric::from(stranger.bytes);
+        (stranger.folder, UNKNOWN, false, 0, None, None, files, bytes)
+    });
+    TableIterator::new(exports.chain(strangers).collect::<Vec<_>>())
 }
+
+/// The format of files that are in no export.
+const UNKNOWN: &str = "unknown";
 
 /// `export_root(server, prefix)`.
 #[pg_extern(sql = false)]

@@ -9,21 +9,38 @@ use crate::fdw::{OpenRelation, quote};
 /// What loading adds to a bill.
 const SYNC_TIMESTAMP: &str = "sync_timestamp";
 
-/// `normalization_sql(regclass, format)`: NULL for no relation.
+/// `normalization_sql(regclass, format, condition)`: NULL for no relation.
 #[pg_extern(sql = false)]
-fn normalization_sql(relation: Option<pg_sys::Oid>, format: Option<&str>) -> Option<String> {
-    Some(normalized(relation?, format, Grain::Daily))
+fn normalization_sql(
+    relation: Option<pg_sys::Oid>,
+    format: Option<&str>,
+    condition: Option<&str>,
+) -> Option<String> {
+    Some(normalized(relation?, format, condition, Grain::Daily))
 }
 
-/// `usage_sql(regclass, format)`: NULL for no relation.
+/// `usage_sql(regclass, format, condition)`: NULL for no relation.
 #[pg_extern(sql = false)]
-fn usage_sql(relation: Option<pg_sys::Oid>, format: Option<&str>) -> Option<String> {
-    Some(normalized(relation?, format, Grain::Usage))
+fn usage_sql(
+    relation: Option<pg_sys::Oid>,
+    format: Option<&str>,
+    condition: Option<&str>,
+) -> Option<String> {
+    Some(normalized(relation?, format, condition, Grain::Usage))
 }
 
-fn normalized(relation: pg_sys::Oid, format: Option<&str>, grain: Grain) -> String {
-    let columns = columns(relation);
-    billing::normalization_sql(&columns, &qualified_name(relation), format, grain)
+fn normalized(
+    relation: pg_sys::Oid,
+    format: Option<&str>,
+    condition: Option<&str>,
+    grain: Grain,
+) -> String {
+    let mut from = qualified_name(relation);
+    if let Some(condition) = condition {
+        from.push_str("\n WHERE ");
+        from.push_str(condition);
+    }
+    billing::normalization_sql(&columns(relation), &from, format, grain)
 }
 
 /// `normalized_column_sql(regclass, name, format)`: NULL for a name without a rule.

@@ -1,4 +1,4 @@
-//! The directory outside the clone where fetched and built Postgres versions are kept.
+//! The directory outside the clone where fetched and built servers and tools are kept.
 
 use crate::machine;
 use crate::run::{Doing, Failure, Result, output};

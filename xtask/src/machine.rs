@@ -36,6 +36,10 @@ pub const BASE: &[Need] = &[
     need("ceph-mon", "the S3 server of tests and demo (Ceph)"),
     need("ceph-osd", "the S3 server of tests and demo (Ceph)"),
     need("radosgw", "the S3 server of tests and demo (Ceph)"),
+    need(
+        "openssl",
+        "keys and certificates for the tests' other stores",
+    ),
 ];
 
 /// What building a Postgres from its source takes, besides [`BASE`].
@@ -53,7 +57,7 @@ pub const POSTGRES_SOURCE: &[Need] = &[
 /// What a Python environment takes.
 pub const PYTHON: &[Need] = &[need(
     "python3-venv",
-    "fetches Postgres 16 and 18, and DuckDB as an independent reader",
+    "fetches Postgres 16 and 18, DuckDB as an independent reader, and Azurite",
 )];
 
 /// Installs the packages that are missing. Does nothing, quickly, when all are there.

@@ -3,6 +3,7 @@
 //!
 //! Only the standard library is used, so that the first command in a fresh clone starts at once.
 
+mod azurite;
 mod cache;
 mod cargo;
 mod demo;

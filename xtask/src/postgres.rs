@@ -38,6 +38,41 @@ const BENCHMARK: [&str; 4] = [
     "pytz==2026.6",
 ];
 
+/// The FinOps Foundation's validator of FOCUS data, and what it needs.
+const FOCUS_VALIDATOR: &str = "focus-validator==2.2.1";
+const FOCUS_VALIDATOR_NEEDS: [&str; 19] = [
+    "ddt==1.7.2",
+    "duckdb==1.4.5",
+    "graphviz==0.21",
+    "jsonschema==4.26.0",
+    "multimethod==2.0.2",
+    "numpy==1.26.4",
+    "pandas==2.3.3",
+    "pandasql==0.7.3",
+    "pandera==0.26.1",
+    "polars==1.34.0",
+    "pyarrow==20.0.0",
+    "pydantic==2.14.3",
+    "python-dateutil==2.9.0.post0",
+    "pytz==2025.2",
+    "PyYAML==6.0.3",
+    "requests==2.34.2",
+    "sqlglot==27.29.0",
+    "tabulate==0.10.0",
+    "typeguard==4.6.0",
+];
+/// It asks for Python 3.12 and needs it in one line, which quotes within an f-string. Debian 12 has
+/// 3.11, so that line is written anew.
+const FOCUS_VALIDATOR_FIX: &str = r#"
+import importlib.util, pathlib
+package = importlib.util.find_spec("focus_validator").submodule_search_locations[0]
+file = pathlib.Path(package) / "config_objects" / "focus_to_duckdb_converter.py"
+old = """f"'{k.replace('\\"', '\\"\\"')}'\""""
+text = file.read_text()
+assert old in text
+file.write_text(text.replace(old, """"'" + k.replace('"', '""') + "'\""""))
+"#;
+
 /// The Debian release whose source package of Postgres 17 is built.
 const SOURCE_SUITE: &str = "trixie";
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
@@ -49,7 +84,10 @@ pub fn needs(majors: &[u32]) -> Result<Vec<Need>> {
     if majors.contains(&17) && !cache.join("pg17").exists() {
         needs.extend_from_slice(machine::POSTGRES_SOURCE);
     }
-    if !cache.join("python").exists() {
+    if ["python", "node"]
+        .iter()
+        .any(|name| !cache.join(name).exists())
+    {
         needs.extend_from_slice(machine::PYTHON);
     }
     Ok(needs)
@@ -104,8 +142,31 @@ pub fn python_for_benchmarks() -> Result<PathBuf> {
     environment("python-benchmarks", &BENCHMARK)
 }
 
+/// The Python environment that has the validator of FOCUS data.
+pub fn python_for_focus() -> Result<PathBuf> {
+    let needs = environment("python-focus", &FOCUS_VALIDATOR_NEEDS)?;
+    let environment = needs
+        .parent()
+        .and_then(Path::parent)
+        .unwrap_or(Path::new("/"));
+    let mut find = Command::new(&needs);
+    find.args(["-c", "import focus_validator.main"]);
+    if output(&mut find).is_err() {
+        run(pip(environment)
+            .args([
+                "install",
+                "--quiet",
+                "--no-deps",
+                "--ignore-requires-python",
+            ])
+            .arg(FOCUS_VALIDATOR))?;
+        run(Command::new(&needs).args(["-c", FOCUS_VALIDATOR_FIX]))?;
+    }
+    Ok(needs)
+}
+
 /// The interpreter of an environment that has these packages.
-fn environment(name: &str, packages: &[&str]) -> Result<PathBuf> {
+pub fn environment(name: &str, packages: &[&str]) -> Result<PathBuf> {
     let environment = cache::fill(name, |scratch| {
         let environment = scratch.join(name);
         // The system's own Python: one from a version manager may lie where postgres cannot read.

@@ -1,5 +1,6 @@
 //! `cargo verify`: everything that must hold before a change is taken.
 
+use crate::azurite;
 use crate::cargo;
 use crate::install;
 use crate::licences;
@@ -14,6 +15,10 @@ pub struct Tested {
     postgres: Vec<(u32, PathBuf)>,
     /// The Python that has DuckDB.
     python: PathBuf,
+    /// The Python that has the validator of FOCUS data, where it can be had.
+    focus: Option<PathBuf>,
+    /// The emulator of Azure Blob Storage.
+    azurite: PathBuf,
     /// The Python that has nise. It needs forty packages, so a machine may well not get it: its tests
     /// say then that they are skipped.
     nise: Option<PathBuf>,
@@ -60,11 +65,17 @@ pub fn verify() -> Result<()> {
             install::install(pg_config, &install::Options::default())
         })?;
         steps.step(&format!("tests on Postgres {major}"), || {
-            run(cargo::workspace("test", *major, pg_config)
+            let mut tests = cargo::workspace("test", *major, pg_config);
+            tests
                 .args(["--test", "it"])
                 .env("CUR_FDW_PG_CONFIG", pg_config)
                 .env("CUR_FDW_PYTHON", &tested.python)
-                .envs(tested.nise.iter().map(|nise| ("CUR_FDW_NISE", nise))))
+                .env("CUR_FDW_AZURITE", &tested.azurite)
+                .envs(tested.nise.iter().map(|nise| ("CUR_FDW_NISE", nise)));
+            if let Some(focus) = &tested.focus {
+                tests.env("CUR_FDW_FOCUS_PYTHON", focus);
+            }
+            run(&mut tests)
         })?;
     }
     steps.print_times();
@@ -79,6 +90,11 @@ pub fn setup() -> Result<Tested> {
     needs.extend(postgres::needs(&majors)?);
     machine::setup(&needs)?;
     let python = postgres::python()?;
+    let focus = postgres::python_for_focus().ok();
+    if focus.is_none() {
+        println!("There is no validator of FOCUS data, so its test passes without it.");
+    }
+    let azurite = azurite::installation()?;
     let nise = match postgres::python_with_nise() {
         Ok(nise) => Some(nise),
         Err(error) => {
@@ -97,6 +113,8 @@ pub fn setup() -> Result<Tested> {
     Ok(Tested {
         postgres: found,
         python,
+        focus,
+        azurite,
         nise,
     })
 }

@@ -1,6 +1,11 @@
 //! Names: from CSV headers to Athena's columns, and from any column to one Postgres can hold.
 
-use std::collections::HashSet;
+mod aws;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
+
+use crate::dialect::canonical;
 
 /// The longest identifier Postgres keeps whole, in bytes.
 const SQL_LIMIT: usize = 63;
@@ -41,6 +46,41 @@ fn shorten(name: String) -> String {
     name.replacen('_', "", excess)
 }
 
+/// AWS's columns by their canonical names.
+static AWS: LazyLock<HashMap<String, &'static str>> =
+    LazyLock::new(|| aws::names().map(|name| (canonical(name), name)).collect());
+
+/// The name a file's column has in Postgres, before it is cut and made unique: [`athena_name`],
+/// whoever wrote the file, so that `BilledCost` is `billed_cost` and `service.id` `service_id`.
+///
+/// Where words are not told apart at all, as in `lineitem_usagestartdate`, only a name that is
+/// known can be: a column of AWS has AWS's name however it is spelled. A name without ASCII letters
+/// or digits stays as it is.
+pub fn column_name(original: &str) -> String {
+    if let Some(known) = AWS.get(&canonical(original)) {
+        return (*known).to_owned();
+    }
+    match athena_name(original) {
+        empty if empty.is_empty() => original.to_owned(),
+        name => name,
+    }
+}
+
+/// Which of a file's columns is the one that a table knows by another file's spelling: the column
+/// of that very name, else the first that has the same [`column_name`].
+///
+/// A bill may change its spelling from month to month: Azure's agreements differ in letter case,
+/// and a report that changed from CSV to Parquet in everything.
+pub fn position<S: AsRef<str>>(columns: &[S], wanted: &str) -> Option<usize> {
+    let same = columns.iter().position(|column| column.as_ref() == wanted);
+    same.or_else(|| {
+        let wanted = column_name(wanted);
+        columns
+            .iter()
+            .position(|column| column_name(column.as_ref()) == wanted)
+    })
+}
+
 /// A column under the name Postgres has for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SqlName {
@@ -50,7 +90,7 @@ pub struct SqlName {
     pub original: String,
 }
 
-/// Postgres identifiers for the columns of one table, in their order.
+/// Postgres identifiers for the columns of one table, in their order: [`column_name`], made to fit.
 ///
 /// Postgres cuts identifiers at 63 bytes, and AWS has columns of 64, so names are cut here, at
 /// a character's end, where the cut is known. Names are unique ignoring case, also against
@@ -58,18 +98,19 @@ pub struct SqlName {
 /// `_3` and so on. A name that needs no change never loses it to one that does.
 pub fn sql_names<S: AsRef<str>>(originals: &[S], reserved: &[&str]) -> Vec<SqlName> {
     let mut taken: HashSet<String> = reserved.iter().map(|name| name.to_lowercase()).collect();
+    let fit = |original: &S| identifier(&column_name(original.as_ref()));
     let mut kept = Vec::with_capacity(originals.len());
     for original in originals {
         let name = original.as_ref();
-        kept.push(identifier(name) == name && taken.insert(name.to_lowercase()));
+        kept.push(fit(original) == name && taken.insert(name.to_lowercase()));
     }
     let names = originals.iter().zip(kept).map(|(original, kept)| {
-        let original = original.as_ref();
         let sql = if kept {
-            original.to_owned()
+            original.as_ref().to_owned()
         } else {
-            unique(&identifier(original), &mut taken)
+            unique(&fit(original), &mut taken)
         };
+        let original = original.as_ref();
         SqlName {
             sql,
             original: original.to_owned(),
@@ -198,14 +239,14 @@ mod tests {
             ["x".repeat(63), "x".repeat(61) + "_2"]
         );
         assert_eq!(
-            sql(&["Owner", "owner", "OWNER"], &[]),
-            ["Owner", "owner_2", "OWNER_3"]
+            sql(&["Owner", "owner", "user:owner", "owner_"], &[]),
+            ["owner_2", "owner", "user_owner", "owner_3"]
         );
         assert_eq!(
             sql(&["year", "billing_period"], &["Year"]),
             ["year_2", "billing_period"]
         );
-        assert_eq!(sql(&["", "a\0"], &[]), ["column", "a_"]);
+        assert_eq!(sql(&["", "a\0", "?"], &[]), ["column", "a", "?"]);
     }
 
     #[test]
@@ -216,6 +257,40 @@ mod tests {
             sql(&["y".repeat(64).as_str(), &fits], &[]),
             ["y".repeat(61) + "_2", fits]
         );
+    }
+
+    #[test]
+    fn every_providers_names_follow_one_rule() {
+        for (original, name) in [
+            ("BilledCost", "billed_cost"),
+            ("costInBillingCurrency", "cost_in_billing_currency"),
+            ("CostInBillingCurrency", "cost_in_billing_currency"),
+            ("service.id", "service_id"),
+            ("service__id", "service_id"),
+            ("lineItem/UsageStartDate", "line_item_usage_start_date"),
+            ("lineitem_usagestartdate", "line_item_usage_start_date"),
+            ("resourceTags/user:Name", "resource_tags_user_name"),
+            ("x_ServiceCode", "x_service_code"),
+            ("PayGPrice", "pay_g_price"),
+            ("größe", "gr_e"),
+            ("名前", "名前"),
+        ] {
+            assert_eq!(column_name(original), name, "{original}");
+        }
+    }
+
+    #[test]
+    fn a_column_is_found_under_another_months_spelling_but_never_instead_of_itself() {
+        let csv = [
+            "lineItem/UsageStartDate",
+            "resourceTags/user:Owner",
+            "resourceTags/user:owner",
+        ];
+        assert_eq!(position(&csv, "line_item_usage_start_date"), Some(0));
+        assert_eq!(position(&csv, "resource_tags_user_owner"), Some(1));
+        assert_eq!(position(&csv, "resourceTags/user:owner"), Some(2));
+        assert_eq!(position(&csv, "line_item_usage_end_date"), None);
+        assert_eq!(position(&["subscriptionId", "date"], "Date"), Some(1));
     }
 
     #[test]
@@ -260,7 +335,9 @@ mod tests {
         }
 
         #[test]
-        fn names_that_are_fine_do_not_change(originals in proptest::collection::hash_set("[a-z_0-9]{1,63}", 0..30)) {
+        fn names_that_are_fine_do_not_change(
+            originals in proptest::collection::hash_set("[a-z]{1,9}(_[a-z0-9]{1,9}){0,5}", 0..30),
+        ) {
             let originals: Vec<String> = originals.into_iter().collect();
             for name in sql_names(&originals, &[]) {
                 prop_assert_eq!(name.sql, name.original);

@@ -1,5 +1,7 @@
 //! Everything that can be wrong with an export, and what to do about it.
 
+use crate::BillingPeriod;
+
 /// Why an export could not be understood.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -25,8 +27,8 @@ pub enum Error {
         /// What the JSON parser says, with line and column.
         reason: String,
     },
-    /// The manifest names neither an assembly nor an execution.
-    #[error("manifest {manifest:?} has no assemblyId and no executionId")]
+    /// The manifest names neither an assembly nor an execution nor a run.
+    #[error("manifest {manifest:?} has no assemblyId, no executionId and no runId")]
     ManifestWithoutId {
         /// Key of the manifest.
         manifest: String,
@@ -47,6 +49,62 @@ pub enum Error {
         /// What is wrong with it, to follow "which".
         reason: &'static str,
     },
+    /// The manifest names a file that lies in another folder than the export.
+    #[error(
+        "manifest {manifest:?} names the file {key:?}, which lies outside the export's folder {root:?}"
+    )]
+    ManifestOutside {
+        /// Key of the manifest.
+        manifest: String,
+        /// The offending entry as written.
+        key: String,
+        /// The export's folder.
+        root: String,
+    },
+    /// The manifest names a file that lies in another bucket than the export.
+    #[error(
+        "manifest {manifest:?} names the file {key:?}, which lies outside the bucket {bucket:?}"
+    )]
+    ManifestOtherBucket {
+        /// Key of the manifest.
+        manifest: String,
+        /// The offending entry as written.
+        key: String,
+        /// The bucket that the manifest lies in.
+        bucket: String,
+    },
+    /// The manifest names more files than any month has.
+    #[error("manifest {manifest:?} names more than {limit} files")]
+    ManifestTooLong {
+        /// Key of the manifest.
+        manifest: String,
+        /// The number allowed.
+        limit: usize,
+    },
+    /// The manifest is about another month than the folder it lies in.
+    #[error("manifest {manifest:?} is about {found}, but lies in the folder of {expected}")]
+    ManifestOfAnotherMonth {
+        /// Key of the manifest.
+        manifest: String,
+        /// The month the manifest says.
+        found: BillingPeriod,
+        /// The month its folder says.
+        expected: BillingPeriod,
+    },
+    /// The manifest is of another export that delivers into the same folder.
+    #[error(
+        "manifest {manifest:?} is of {found}, but the newest month of {export:?} is of {expected}"
+    )]
+    ManifestOfAnotherDataset {
+        /// Key of the manifest.
+        manifest: String,
+        /// The dataset the manifest says.
+        found: String,
+        /// The export's root folder.
+        export: String,
+        /// The dataset of the export's newest month.
+        expected: String,
+    },
     /// The manifest's files lie in more than one bucket.
     #[error("manifest {manifest:?} names files in two buckets, {first:?} and {second:?}")]
     ManifestTwoBuckets {
@@ -56,6 +114,16 @@ pub enum Error {
         first: String,
         /// The bucket that differs.
         second: String,
+    },
+    /// Tables lie where the prefix points, but nothing says which months they are of.
+    #[error("no export at {prefix:?}: {files} files lie in {folder:?}, whose names fit no export")]
+    UnknownLayout {
+        /// The prefix as given.
+        prefix: String,
+        /// The folder with the files.
+        folder: String,
+        /// How many Parquet and CSV files it holds.
+        files: u64,
     },
     /// No export stands where the prefix points.
     #[error("no export at {prefix:?}; found: {}", listed(found))]
@@ -105,10 +173,25 @@ impl Error {
                 "The manifest may be half copied or edited; copy it again from the provider's bucket."
             }
             Self::ManifestWithoutId { .. } | Self::ManifestWithoutFiles { .. } => {
-                "This may be another tool's manifest; point the prefix at an AWS Cost and Usage Report."
+                "This may be another tool's manifest; point the prefix at an export of AWS or Azure."
             }
-            Self::ManifestBadKey { .. } => {
-                "AWS never writes such a name. Find out who wrote this manifest before reading on."
+            Self::ManifestBadKey { .. } | Self::ManifestTooLong { .. } => {
+                "No provider writes such a manifest. Find out who wrote it before reading on."
+            }
+            Self::ManifestOutside { .. } => {
+                "If the export was copied into another folder, copy it to the folder its manifests name, or leave the manifests out: then the newest delivery listed is read. Else find out who wrote this manifest."
+            }
+            Self::ManifestOtherBucket { .. } => {
+                "If this bucket is a copy, leave the manifests out of it: then the newest delivery listed is read. Else find out who wrote this manifest."
+            }
+            Self::ManifestOfAnotherMonth { .. } => {
+                "Move the manifest and its files to the folder of their month, or have the month delivered again."
+            }
+            Self::ManifestOfAnotherDataset { .. } => {
+                "Two exports deliver into one folder, and their costs must not be added up. Give each a folder of its own."
+            }
+            Self::UnknownLayout { .. } => {
+                "Put each month into a folder named after it, as 2025-11, or its name into the files' names."
             }
             Self::ManifestTwoBuckets { .. } => {
                 "An export lies in one bucket; copy its files together and deliver the manifest again."

@@ -17,8 +17,11 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod column;
+pub mod csv_types;
 pub mod dialect;
 pub mod error;
+pub mod file_kind;
+pub mod format;
 pub mod layout;
 pub mod manifest;
 pub mod money;
@@ -27,11 +30,16 @@ pub mod object;
 pub mod period;
 mod zone;
 
-pub use column::{SqlName, athena_name, sql_names, table_name};
-pub use dialect::Dialect;
+pub use column::{SqlName, athena_name, column_name, sql_names, table_name};
+pub use csv_types::{CsvType, csv_type};
+pub use dialect::{Dialect, canonical};
 pub use error::Error;
-pub use layout::{Discovery, Export, Format, Month, choose, discover, listing_folder};
-pub use manifest::{Content, Manifest, ManifestColumn};
+pub use file_kind::{Compression, FileKind};
+pub use format::{Evidence, Format};
+pub use layout::{
+    Discovery, Export, Layout, Month, Stranger, choose, discover, listing_folder, wider_folder,
+};
+pub use manifest::{Bounds, Manifest, ManifestColumn};
 pub use money::ExactSum;
 pub use normalize::{
     Column, ColumnKind, Grain, cost_column, normalization_sql, normalized_column_sql,

@@ -125,6 +125,12 @@ impl BillingPeriod {
         }
     }
 
+    /// How many days it has.
+    pub fn days(self) -> u32 {
+        let days = self.next().days_since_epoch() - self.days_since_epoch();
+        u32::try_from(days).unwrap_or(31)
+    }
+
     /// Reads a date of eight digits, `20181101`, as in folder names and manifests.
     pub(crate) fn parse_compact(date: &str) -> Option<Self> {
         let year = digits(date.get(..4)?, 4)?;
@@ -135,8 +141,7 @@ impl BillingPeriod {
 
     fn of_date(year: u32, month: u32, day: u32) -> Option<Self> {
         let period = Self::new(i32::try_from(year).ok()?, month).ok()?;
-        let days = period.next().days_since_epoch() - period.days_since_epoch();
-        (day >= 1 && i64::from(day) <= i64::from(days)).then_some(period)
+        (1..=period.days()).contains(&day).then_some(period)
     }
 }
 

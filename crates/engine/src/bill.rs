@@ -4,30 +4,41 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
-use billing::{BillingPeriod, Discovery, Export, Format, Manifest, Object};
+use billing::{BillingPeriod, Discovery, Export, FileKind, Manifest, Object};
 use futures::{StreamExt, TryStreamExt};
-use store::{Store, Traffic};
+use store::Store;
+use tokio::sync::OnceCell;
 
-use crate::error::caught;
-use crate::footer::{self, Column, Footer};
+use crate::footer::{Column, Footer};
 use crate::types::sql_type;
 use crate::widen::common_type;
-use crate::{Error, Result};
-
-/// A manifest with a thousand files and two hundred columns has about 200 KB.
-const MANIFEST_LIMIT: u64 = 64 * 1024 * 1024;
+use crate::{Error, Result, identify};
 
 /// Manifests or footers asked for at the same time.
 const CONCURRENT_READS: usize = 8;
 
-/// The exports under a folder of the store, `""` for all of it.
+/// The exports under a folder of the store, `""` for all of it: one listing, and one or two small
+/// reads for each export whose folders do not tell its format.
 ///
 /// # Errors
 /// The store's errors.
 pub async fn discover(store: &Store, folder: &str) -> Result<Discovery> {
-    Ok(billing::discover(
-        store.list(billing::listing_folder(folder)).await?,
-    ))
+    let (_, mut found) = list(store, folder).await?;
+    identify::tell_all(store, &mut found.exports).await;
+    Ok(found)
+}
+
+/// All objects under a folder, or of the whole export where the folder is a part of one.
+async fn list(store: &Store, folder: &str) -> Result<(Vec<Object>, Discovery)> {
+    let folder = billing::listing_folder(folder);
+    let objects = store.list(folder).await?;
+    let found = billing::discover(objects.iter().cloned());
+    let Some(wider) = billing::wider_folder(&found.exports, folder) else {
+        return Ok((objects, found));
+    };
+    let objects = store.list(wider).await?;
+    let found = billing::discover(objects.iter().cloned());
+    Ok((objects, found))
 }
 
 /// An export as one listing shows it.
@@ -37,6 +48,8 @@ pub struct Bill {
     export: Export,
     /// Every listed object of the export's folder, to find what manifests name.
     listed: HashMap<String, Object>,
+    /// What the newest month's manifest says the export is, once it was read.
+    dataset: Arc<OnceCell<Option<String>>>,
 }
 
 /// The files of one month, complete and pinned.
@@ -48,9 +61,18 @@ pub struct Delivery {
     pub manifest_id: Option<String>,
     /// The data files, in the manifest's order.
     pub files: Vec<Object>,
+    /// How those are to be read whose names do not tell, as the manifest says.
+    pub declared: Option<FileKind>,
 }
 
 impl Delivery {
+    /// How one of the files is to be read. Parquet where nothing tells, which it never is: such
+    /// files are not in manifests that are accepted, nor found in listings.
+    pub fn kind(&self, file: &Object) -> FileKind {
+        let named = FileKind::of(&file.key);
+        named.or(self.declared).unwrap_or(FileKind::Parquet)
+    }
+
     /// Bytes of all files.
     pub fn bytes(&self) -> u64 {
         self.files.iter().map(|f| f.size).sum()
@@ -61,29 +83,37 @@ impl Bill {
     /// Lists the store once and finds the one export that `prefix` means.
     ///
     /// # Errors
-    /// [`Error::UnsupportedFormat`], the errors of [`billing::choose`] and of the store.
+    /// The errors of [`billing::choose`] and of the store, and [`billing::Error::UnknownLayout`].
     pub async fn find(store: &Store, prefix: &str) -> Result<Self> {
-        let mut objects = store.list(billing::listing_folder(prefix)).await?;
-        if billing::discover(objects.iter().cloned())
-            .exports
-            .is_empty()
-        {
+        let (mut objects, mut found) = list(store, prefix).await?;
+        if found.exports.is_empty() {
+            if let Some(stranger) = found.strangers.into_iter().next() {
+                return Err(Error::Billing(billing::Error::UnknownLayout {
+                    prefix: prefix.to_owned(),
+                    folder: stranger.folder,
+                    files: stranger.files,
+                }));
+            }
             // So that the error can say what stands elsewhere.
             objects = store.list("").await?;
+            found = billing::discover(objects.iter().cloned());
         }
-        let export = billing::choose(billing::discover(objects.iter().cloned()).exports, prefix)?;
-        if export.format != Format::AwsCurParquet {
-            return Err(Error::UnsupportedFormat {
-                export: export.root,
-                format: export.format.name(),
-            });
-        }
+        let export = billing::choose(found.exports, prefix)?;
         let listed = objects.into_iter().map(|o| (o.key.clone(), o)).collect();
         Ok(Self {
             store: store.clone(),
             export,
             listed,
+            dataset: Arc::default(),
         })
+    }
+
+    /// The bill with its format made certain, by a look into it where its folders do not tell.
+    pub async fn told(mut self) -> Self {
+        if !self.export.certain {
+            identify::tell(&self.store, &mut self.export).await;
+        }
+        self
     }
 
     /// The store the export lies in.
@@ -130,10 +160,11 @@ impl Bill {
                 period,
                 manifest_id: None,
                 files: month.data.clone(),
+                declared: None,
             });
         };
-        let bytes = self.store.read_small(object, MANIFEST_LIMIT).await?;
-        let manifest = Manifest::parse(&object.key, &bytes)?;
+        let manifest = self.manifest(period, object).await?;
+        self.check_dataset(period, &object.key, &manifest).await?;
         let files = manifest
             .files
             .iter()
@@ -142,7 +173,58 @@ impl Bill {
             period,
             files: files.collect::<Result<_>>()?,
             manifest_id: Some(manifest.id),
+            declared: manifest.declared,
         })
+    }
+
+    async fn manifest(&self, period: BillingPeriod, object: &Object) -> Result<Manifest> {
+        identify::read_manifest(&self.store, &self.export, period, object).await
+    }
+
+    /// Refuses a month of actual costs in an export of amortized ones and the like: two of Azure's
+    /// exports may deliver into one folder.
+    async fn check_dataset(
+        &self,
+        period: BillingPeriod,
+        key: &str,
+        manifest: &Manifest,
+    ) -> Result<()> {
+        let Some(found) = &manifest.dataset else {
+            return Ok(());
+        };
+        let newest = async {
+            let newest = self.newest().ok()?;
+            if newest == period {
+                return Some(found.clone());
+            }
+            let object = self.export.months.get(&newest)?.manifest.as_ref()?;
+            self.manifest(newest, object).await.ok()?.dataset
+        };
+        match self.dataset.get_or_init(|| newest).await {
+            Some(expected) if expected != found => {
+                Err(Error::Billing(billing::Error::ManifestOfAnotherDataset {
+                    manifest: key.to_owned(),
+                    found: found.clone(),
+                    export: self.export.root.clone(),
+                    expected: expected.clone(),
+                }))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The delivery of the newest month that has files: a month's first manifest may name none.
+    ///
+    /// # Errors
+    /// As for [`Bill::delivery`].
+    pub async fn newest_delivery(&self) -> Result<Delivery> {
+        for period in self.export.months.keys().rev() {
+            let delivery = self.delivery(*period).await?;
+            if !delivery.files.is_empty() {
+                return Ok(delivery);
+            }
+        }
+        self.delivery(self.newest()?).await
     }
 
     /// The deliveries of several months, as [`Bill::delivery`] finds each.
@@ -191,14 +273,13 @@ impl Bill {
     /// # Errors
     /// Those of reading footers; the file is named.
     pub async fn footers(&self, deliveries: &[Delivery]) -> Result<Vec<Footer>> {
-        let files = deliveries.iter().flat_map(|delivery| &delivery.files);
-        let reads = files.cloned().map(|file| {
+        let files = deliveries.iter().flat_map(|delivery| {
+            let files = delivery.files.iter();
+            files.map(|file| (file.clone(), delivery.kind(file)))
+        });
+        let reads = files.map(|(file, kind)| {
             let store = self.store.clone();
-            async move {
-                let traffic = Arc::new(Traffic::default());
-                let footer = caught(footer::read(&store, &file, traffic.clone())).await;
-                footer.map_err(|e| e.of_file(&store, &file.key, &traffic))
-            }
+            async move { Footer::of(&store, &file, kind).await }
         });
         let reads: Vec<_> = reads.collect();
         futures::stream::iter(reads)

@@ -8,6 +8,7 @@ use futures::FutureExt;
 use store::Traffic;
 
 use crate::compute::Raised;
+use crate::csv::Malformed;
 
 /// Result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -29,14 +30,6 @@ pub enum Error {
         /// The missing file, as `s3://bucket/key`.
         file: String,
     },
-    /// The export's format is recognised but cannot be read.
-    #[error("export {export} is in format {format}, which cannot be read yet")]
-    UnsupportedFormat {
-        /// The export's root folder.
-        export: String,
-        /// The format's name, as `cost_discover` shows it.
-        format: &'static str,
-    },
     /// The export has no month at all, or not the one asked for.
     #[error("export {export} has no billing period {period}")]
     NoMonth {
@@ -46,13 +39,18 @@ pub enum Error {
         period: String,
     },
     /// A data file is damaged.
-    #[error("{file} is not a readable Parquet file: {why}")]
+    #[error("{file} is not a readable {format} file: {why}")]
     BadFile {
         /// The file, as `s3://bucket/key`.
         file: String,
+        /// What it was read as: `Parquet`, `CSV`, `gzip` or `zip`.
+        format: &'static str,
         /// The decoder's words.
         why: String,
     },
+    /// A record of a CSV file is not as it should be.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
     /// A column's type in a file does not fit the table.
     #[error("column \"{column}\" is {found} in {file}, but {wanted} in the table")]
     TypeMismatch {
@@ -110,19 +108,20 @@ impl Error {
             Self::Store(error) => error.hint().to_owned(),
             Self::Billing(error) => error.hint().to_string(),
             Self::MissingFile { .. } => {
-                "A delivery may be in progress. Try again later; if it stays, ask AWS to redeliver the month."
+                "A delivery may be in progress. Try again later; if it stays, have the provider redeliver the month."
             }
             .to_owned(),
-            Self::UnsupportedFormat { .. } => {
-                "Legacy Cost and Usage Reports in Parquet (the Athena integration) can be read.".to_owned()
-            }
             Self::NoMonth { .. } => "cost_discover(server) shows the months of each export.".to_owned(),
             Self::BadFile { .. } => {
                 "The file is damaged or incomplete. Ask AWS to redeliver the month, or copy it again.".to_owned()
             }
-            Self::TypeMismatch { column, .. } => format!(
-                "Widen the column, as in ALTER FOREIGN TABLE … ALTER COLUMN \"{column}\" TYPE text."
-            ),
+            Self::Malformed(malformed) => malformed.hint(),
+            Self::TypeMismatch { column, found, .. } => {
+                let wide = if found == "jsonb" { "jsonb" } else { "text" };
+                format!(
+                    "Widen the column, as in ALTER FOREIGN TABLE … ALTER COLUMN \"{column}\" TYPE {wide}."
+                )
+            }
             Self::OutOfMemory { .. } => {
                 "Raise cur_fdw.memory_limit (it takes effect in a new session), or select fewer columns and groups.".to_owned()
             }
@@ -168,6 +167,7 @@ impl Error {
             },
             _ => Self::BadFile {
                 file,
+                format: "Parquet",
                 why: first_line(error.find_root()),
             },
         }
@@ -192,7 +192,8 @@ impl Error {
         }
     }
 
-    /// What an error of the engine means, where that has nothing to do with a file.
+    /// What an error of the engine means, where that has nothing to do with a file, or says itself
+    /// with which.
     pub(crate) fn without_file(&self) -> Option<Self> {
         match self {
             Self::Execution(error) => without_file(error),
@@ -205,6 +206,17 @@ fn without_file(error: &DataFusionError) -> Option<Error> {
     let raised = cause::<Raised>(error).copied();
     if let Some(raised) = raised.or_else(|| Raised::in_message(&error.to_string())) {
         return Some(Error::Raised(raised));
+    }
+    match cause::<Error>(error) {
+        Some(Error::Malformed(malformed)) => return Some(malformed.clone().into()),
+        Some(Error::BadFile { file, format, why }) => {
+            return Some(Error::BadFile {
+                file: file.clone(),
+                format,
+                why: why.clone(),
+            });
+        }
+        _ => (),
     }
     match error.find_root() {
         DataFusionError::ResourcesExhausted(why) => Some(Error::OutOfMemory {

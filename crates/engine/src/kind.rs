@@ -22,6 +22,8 @@ pub enum Kind {
     Numeric,
     /// `text`, `varchar`
     Text,
+    /// `jsonb`
+    Jsonb,
     /// `date`
     Date,
     /// `timestamp`, in UTC
@@ -42,6 +44,8 @@ impl Kind {
             Self::Float8 => DataType::Float64,
             // As text, in which doubles have their shortest exact spelling.
             Self::Numeric | Self::Text => DataType::Utf8View,
+            // So that it is told from text, for which no map or list is taken.
+            Self::Jsonb => DataType::Utf8,
             Self::Date => DataType::Date32,
             Self::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
             Self::Timestamptz => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
@@ -49,12 +53,19 @@ impl Kind {
     }
 
     /// The Arrow type whose values a column of this kind holds. Not always what a batch has: numeric
-    /// arrives as text.
+    /// and jsonb arrive as text.
     pub fn held(self) -> DataType {
         match self {
             Self::Numeric => crate::NUMERIC,
+            Self::Jsonb => crate::types::map(),
             _ => self.arrow(),
         }
+    }
+
+    /// Whether the engine compares and orders values of this kind as Postgres does, given a suitable
+    /// collation for texts. What arrives as text is neither equal nor ordered by its spelling.
+    pub fn is_comparable(self) -> bool {
+        !matches!(self, Self::Numeric | Self::Jsonb)
     }
 
     /// Whether this is one of the three integer types.

@@ -7,15 +7,20 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+mod annotated;
 mod bill;
 mod compute;
 mod counters;
+mod csv;
 mod error;
 mod expr;
 mod footer;
+mod identify;
 mod in_file;
+mod json_text;
 mod kind;
 mod memory;
+mod names;
 mod pages;
 mod query;
 mod reader;
@@ -31,6 +36,7 @@ mod widen;
 pub use bill::{Bill, Delivery, discover};
 pub use compute::Raised;
 pub use counters::Counters;
+pub use csv::{Malformed, Problem};
 pub use error::{Error, Result};
 pub use expr::{Comparison, Expr, Part, Unit, Value};
 pub use footer::{Column, Footer};

@@ -18,6 +18,7 @@ use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::file::metadata::ParquetMetaData;
 use store::{Pinned, Store};
 
+use crate::annotated::annotated;
 use crate::pages::CheckedPages;
 use crate::statistics::trusted;
 
@@ -100,11 +101,11 @@ pub(crate) struct Readers {
 }
 
 impl Readers {
-    pub(crate) fn new(store: &Store, pinned: Pinned, footers: Arc<Footers>) -> Self {
+    pub(crate) fn new(store: &Store, pinned: Arc<Pinned>, footers: Arc<Footers>) -> Self {
         Self {
             store: Arc::downgrade(store.id()),
             store_id: **store.id(),
-            inner: CheckedPages(DefaultParquetFileReaderFactory::new(Arc::new(pinned))),
+            inner: CheckedPages(DefaultParquetFileReaderFactory::new(pinned)),
             footers,
         }
     }
@@ -172,7 +173,8 @@ impl AsyncFileReader for Reader {
                 return Ok(footer);
             }
             let footer = self.inner.get_metadata(options).await?;
-            let footer = Arc::new(trusted(Arc::unwrap_or_clone(footer))?);
+            let footer = annotated(trusted(Arc::unwrap_or_clone(footer))?)?;
+            let footer = Arc::new(footer);
             self.footers
                 .keep(self.version.clone(), &self.store, footer.clone());
             Ok(footer)

@@ -6,20 +6,25 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Field as ArrowField, FieldRef, Schema, SchemaRef};
 use async_trait::async_trait;
+use billing::FileKind;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::physical_plan::{
+    FileGroup, FileScanConfigBuilder, FileSource, ParquetSource,
+};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::union::UnionExec;
 use store::{Store, Traffic};
 
 use crate::Kind;
 use crate::bill::Delivery;
+use crate::csv::{CsvFiles, Wanted};
 use crate::footer::FOOTER_READ;
 use crate::in_file::OnlyWidening;
 use crate::query::{Field, Source};
@@ -36,9 +41,11 @@ const PATH_COLUMNS: [(Source, &str, Kind); 3] = [
 /// Files and the columns asked of them.
 pub(crate) struct Table {
     schema: TableSchema,
-    files: Vec<PartitionedFile>,
+    parquet: Vec<PartitionedFile>,
+    csv: Vec<PartitionedFile>,
     groups: usize,
     readers: Arc<Readers>,
+    csv_files: CsvFiles,
 }
 
 impl Table {
@@ -55,36 +62,67 @@ impl Table {
         traffic: Arc<Traffic>,
     ) -> crate::Result<Self> {
         let objects = deliveries.iter().flat_map(|d| &d.files);
-        let pinned = store.pinned(objects, traffic)?;
-        let mut files = Vec::new();
+        let pinned = Arc::new(store.pinned(objects, traffic)?);
+        let (mut parquet, mut csv) = (Vec::new(), Vec::new());
         for delivery in deliveries {
             let values = partition_values(delivery);
             for object in &delivery.files {
                 let file = PartitionedFile::new_from_meta(store.meta(object)?);
-                files.push(file.with_partition_values(values.clone()));
+                let file = file.with_partition_values(values.clone());
+                match delivery.kind(object) {
+                    FileKind::Csv { .. } => csv.push(file),
+                    FileKind::Parquet => parquet.push(file),
+                }
             }
         }
+        let schema = table_schema(fields);
         Ok(Self {
-            schema: table_schema(fields),
-            files,
+            csv_files: CsvFiles::new(store, pinned.clone(), schema.clone(), wanted(fields)),
+            schema,
+            parquet,
+            csv,
             groups: groups.max(1),
             readers: Arc::new(Readers::new(store, pinned, footers)),
         })
     }
 
-    fn file_groups(&self) -> Vec<FileGroup> {
-        let mut groups = vec![Vec::new(); self.groups.min(self.files.len()).max(1)];
+    fn parquet_source(&self) -> Arc<dyn FileSource> {
+        let source = ParquetSource::new(self.schema.clone())
+            .with_metadata_size_hint(FOOTER_READ)
+            .with_parquet_file_reader_factory(self.readers.clone());
+        Arc::new(source)
+    }
+
+    fn file_groups(&self, files: &[PartitionedFile]) -> Vec<FileGroup> {
+        let mut groups = vec![Vec::new(); self.groups.min(files.len()).max(1)];
         let count = groups.len();
-        for (index, file) in self.files.iter().enumerate() {
+        for (index, file) in files.iter().enumerate() {
             groups[index % count].push(file.clone());
         }
         groups.into_iter().map(FileGroup::new).collect()
+    }
+
+    /// The part of a plan that reads these files.
+    fn read(
+        &self,
+        files: &[PartitionedFile],
+        source: Arc<dyn FileSource>,
+        projection: Option<&Vec<usize>>,
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), source)
+            .with_file_groups(self.file_groups(files))
+            .with_expr_adapter(Some(Arc::new(OnlyWidening)))
+            .with_projection_indices(projection.cloned())?
+            .with_limit(limit)
+            .build();
+        Ok(DataSourceExec::from_data_source(config))
     }
 }
 
 impl fmt::Debug for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} files", self.files.len())
+        write!(f, "{} files", self.parquet.len() + self.csv.len())
     }
 }
 
@@ -105,17 +143,15 @@ impl TableProvider for Table {
         _: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let source = ParquetSource::new(self.schema.clone())
-            .with_metadata_size_hint(FOOTER_READ)
-            .with_parquet_file_reader_factory(self.readers.clone());
-        let config =
-            FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(source))
-                .with_file_groups(self.file_groups())
-                .with_expr_adapter(Some(Arc::new(OnlyWidening)))
-                .with_projection_indices(projection.cloned())?
-                .with_limit(limit)
-                .build();
-        Ok(DataSourceExec::from_data_source(config))
+        let csv: Arc<dyn FileSource> = Arc::new(self.csv_files.clone());
+        match (self.parquet.as_slice(), self.csv.as_slice()) {
+            (files, []) => self.read(files, self.parquet_source(), projection, limit),
+            ([], files) => self.read(files, csv, projection, limit),
+            (parquet, files) => UnionExec::try_new(vec![
+                self.read(parquet, self.parquet_source(), projection, limit)?,
+                self.read(files, csv, projection, limit)?,
+            ]),
+        }
     }
 }
 
@@ -135,6 +171,18 @@ pub(crate) fn names(fields: &[Field]) -> Vec<String> {
 fn path_column(source: &Source) -> &'static str {
     let column = PATH_COLUMNS.iter().find(|(path, ..)| path == source);
     column.map_or("", |(_, name, _)| *name)
+}
+
+/// What the files are to give, in the order of the table's schema.
+fn wanted(fields: &[Field]) -> Vec<Wanted> {
+    let wanted = fields.iter().filter_map(|field| match &field.source {
+        Source::File(name) => Some(Wanted {
+            name: name.clone(),
+            kind: field.kind,
+        }),
+        _ => None,
+    });
+    wanted.collect()
 }
 
 fn table_schema(fields: &[Field]) -> TableSchema {

@@ -48,7 +48,13 @@ impl Translator<'_> {
     /// An expression.
     pub(crate) fn expr(&self, expr: &Expr) -> Result<df::Expr> {
         Ok(match expr {
-            Expr::Column(index) => named(self.names[*index].clone()),
+            Expr::Column(index) => {
+                let column = named(self.names[*index].clone());
+                match self.query.columns[*index].kind {
+                    Kind::Jsonb => Kernel::AboveScan.call(column),
+                    _ => column,
+                }
+            }
             Expr::Param(index) => literal(self.value(*index), self.kind_of(expr)),
             Expr::Compare {
                 comparison,
@@ -439,6 +445,7 @@ fn literal(value: &Value, kind: Kind) -> df::Expr {
         Kind::Float4 => ScalarValue::Float32(float.map(|f| f as f32)),
         Kind::Float8 => ScalarValue::Float64(float),
         Kind::Numeric | Kind::Text => ScalarValue::Utf8View(text(value)),
+        Kind::Jsonb => ScalarValue::Utf8(text(value)),
         Kind::Date => ScalarValue::Date32(match value {
             Value::Date(days) => Some(*days),
             _ => None,

@@ -1,6 +1,9 @@
 //! Which types a file may have where a table asks for a type, and what Postgres calls them.
 
-use arrow::datatypes::{DataType, TimeUnit};
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Fields, TimeUnit};
+use billing::CsvType;
 
 /// The Postgres type that holds every value of a file's column, or `None` when there is none yet.
 ///
@@ -18,14 +21,65 @@ pub fn sql_type(file: &DataType) -> Option<String> {
         DataType::Float64 => "double precision".to_owned(),
         DataType::Decimal128(..) | DataType::Decimal256(..) => "numeric".to_owned(),
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "text".to_owned(),
+        // Writers forget to say that bytes are text; those that are not are an error when read.
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => "text".to_owned(),
         DataType::Dictionary(_, value) => return sql_type(value),
         DataType::Date32 => "date".to_owned(),
         DataType::Timestamp(
             TimeUnit::Second | TimeUnit::Millisecond | TimeUnit::Microsecond,
             _,
         ) => "timestamp".to_owned(),
+        nested if has_json(nested) => "jsonb".to_owned(),
         _ => return None,
     })
+}
+
+/// The type that stands for keys and values: a map, as Parquet files have them.
+pub(crate) fn map() -> DataType {
+    let entry = Fields::from(vec![
+        Field::new("keys", DataType::Utf8, false),
+        Field::new("values", DataType::Utf8, true),
+    ]);
+    let entries = Field::new("entries", DataType::Struct(entry), false);
+    DataType::Map(Arc::new(entries), false)
+}
+
+/// What a column of a CSV file would be in Parquet.
+pub(crate) fn arrow_type(csv: CsvType) -> DataType {
+    match csv {
+        CsvType::Text => DataType::Utf8,
+        CsvType::Double => DataType::Float64,
+        CsvType::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
+        CsvType::Date => DataType::Date32,
+        CsvType::Json => map(),
+    }
+}
+
+/// Whether every value is text.
+pub(crate) fn is_text(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Dictionary(_, value) => is_text(value),
+        _ => sql_type(data_type).as_deref() == Some("text"),
+    }
+}
+
+/// Whether this is a list or a map, or a struct within one, of values that have a spelling.
+pub(crate) fn has_json(nested: &DataType) -> bool {
+    match nested {
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::FixedSizeList(item, _)
+        | DataType::Map(item, _) => is_part_of_json(item.data_type()),
+        _ => false,
+    }
+}
+
+fn is_part_of_json(part: &DataType) -> bool {
+    match part {
+        DataType::Null => true,
+        DataType::Struct(fields) => fields.iter().all(|f| is_part_of_json(f.data_type())),
+        _ => sql_type(part).is_some(),
+    }
 }
 
 /// A type as messages name it: as SQL does, where SQL has it.
@@ -41,7 +95,9 @@ pub(crate) fn is_widening(file: &DataType, wanted: &DataType) -> bool {
         (T::Dictionary(_, value), _) => is_widening(value, wanted),
         (T::Timestamp(TimeUnit::Nanosecond, _), _) => false,
         (T::Timestamp(..), T::Timestamp(..)) | (T::Date32, T::Timestamp(..)) => true,
-        (_, T::Utf8View) => sql_type(file).is_some(),
+        // Text that is asked for as jsonb is checked when it becomes that.
+        (_, T::Utf8) => has_json(file) || is_text(file),
+        (_, T::Utf8View) => sql_type(file).is_some() && !file.is_nested(),
         (_, T::Int16) => matches!(file, T::Int8 | T::UInt8 | T::Int16),
         (_, T::Int32) => is_widening(file, &T::Int16) || matches!(file, T::UInt16 | T::Int32),
         (_, T::Int64) => is_widening(file, &T::Int32) || matches!(file, T::UInt32 | T::Int64),

@@ -2,7 +2,7 @@
 
 use arrow::datatypes::{DataType, TimeUnit};
 
-use crate::types::{is_widening, sql_type};
+use crate::types::{has_json, is_text, is_widening, sql_type};
 
 /// What stands for `numeric`, which has no precision of its own in Arrow.
 pub const NUMERIC: DataType = DataType::Decimal256(76, 38);
@@ -18,8 +18,8 @@ const LADDER: [DataType; 6] = [
 ];
 
 /// The narrowest type in which no value of either is lost: a wider one of their family, `numeric`
-/// for numbers of different families, text for everything else. `None` if one of them has no
-/// counterpart in Postgres.
+/// for numbers of different families, `jsonb` for maps and lists that other files spell as JSON in
+/// text, text for everything else. `None` if one of them has no counterpart in Postgres.
 pub fn common_type(one: &DataType, other: &DataType) -> Option<DataType> {
     if sql_type(one)? == sql_type(other)? {
         return Some(one.clone());
@@ -28,6 +28,8 @@ pub fn common_type(one: &DataType, other: &DataType) -> Option<DataType> {
     Some(match LADDER.iter().find(holds_both) {
         Some(wide) => wide.clone(),
         None if is_number(one) && is_number(other) => NUMERIC,
+        None if has_json(one) && is_text(other) => one.clone(),
+        None if has_json(other) && is_text(one) => other.clone(),
         None => DataType::Utf8View,
     })
 }
@@ -68,6 +70,8 @@ mod tests {
             (T::Boolean, T::Int32, "text"),
             (T::Float64, T::Utf8, "text"),
             (instant, T::Float64, "text"),
+            (crate::types::map(), T::Utf8, "jsonb"),
+            (crate::types::map(), T::Float64, "text"),
         ] {
             assert_eq!(common(one, other).as_deref(), Some(wide));
         }

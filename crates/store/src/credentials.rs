@@ -27,7 +27,18 @@ impl fmt::Debug for Secret {
 
 /// In whose name requests are signed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Credentials {
+pub enum Credentials {
+    /// For S3.
+    Aws(Aws),
+    /// For Azure Blob Storage.
+    Azure(Azure),
+    /// For Google Cloud Storage.
+    Google(Google),
+}
+
+/// Who reads from S3.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Aws {
     /// What is there to begin with.
     pub source: Source,
     /// The role to assume with it; None reads as the source itself.
@@ -68,27 +79,75 @@ pub struct Role {
     pub sts: Option<Endpoint>,
 }
 
+/// Who reads from Azure Blob Storage.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Azure {
+    /// `account_key`: one of the storage account's two keys, in Base64.
+    AccountKey(Secret),
+    /// `sas_token`: a shared access signature of the account or the container.
+    SasToken(Secret),
+    /// An application of Entra ID.
+    Client(Client),
+    /// The machine's own identity: environment, workload identity, managed identity.
+    Ambient,
+}
+
+/// An application with a secret (Microsoft identity platform, "OAuth 2.0 client credentials flow").
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Client {
+    /// `client_id`, the application's.
+    pub client_id: String,
+    /// `client_secret`, its value and not its id.
+    pub client_secret: Secret,
+    /// `tenant_id`, the directory's id or domain.
+    pub tenant_id: String,
+    /// `authority_host`; None is that of Azure's public cloud.
+    pub authority: Option<Endpoint>,
+}
+
+/// Who reads from Google Cloud Storage.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Google {
+    /// `service_account_key`: the JSON file of a service account's key.
+    ServiceAccount(Secret),
+    /// The machine's own identity: Google's Application Default Credentials.
+    Ambient,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn debug_output_shows_no_part_of_a_secret() {
-        let credentials = Credentials {
-            source: Source::Keys(Keys {
-                access_key_id: Secret::new("AKIAEXAMPLE"),
-                secret_access_key: Secret::new("wJalrXUtnFEMI"),
-                session_token: Some(Secret::new("FwoGZXIvYXdz")),
+        let all = [
+            Credentials::Aws(Aws {
+                source: Source::Keys(Keys {
+                    access_key_id: Secret::new("AKIAEXAMPLE"),
+                    secret_access_key: Secret::new("wJalrXUtnFEMI"),
+                    session_token: Some(Secret::new("FwoGZXIvYXdz")),
+                }),
+                role: Some(Role {
+                    arn: "arn:aws:iam::1:role/r".to_owned(),
+                    external_id: Some(Secret::new("ExtId")),
+                    session_name: "cur_fdw".to_owned(),
+                    sts: None,
+                }),
             }),
-            role: Some(Role {
-                arn: "arn:aws:iam::1:role/r".to_owned(),
-                external_id: Some(Secret::new("ExtId")),
-                session_name: "cur_fdw".to_owned(),
-                sts: None,
-            }),
-        };
-        let shown = format!("{credentials:?}");
-        for part in ["AKIA", "wJal", "FwoG", "ExtId"] {
+            Credentials::Azure(Azure::AccountKey(Secret::new("Eby8vdM0"))),
+            Credentials::Azure(Azure::SasToken(Secret::new("sv=1&sig=Sgn"))),
+            Credentials::Azure(Azure::Client(Client {
+                client_id: "app".to_owned(),
+                client_secret: Secret::new("q8Q~"),
+                tenant_id: "tenant".to_owned(),
+                authority: None,
+            })),
+            Credentials::Google(Google::ServiceAccount(Secret::new("PRIVATE KEY"))),
+        ];
+        let shown = format!("{all:?}");
+        for part in [
+            "AKIA", "wJal", "FwoG", "ExtId", "Eby8", "Sgn", "q8Q", "PRIVATE",
+        ] {
             assert!(!shown.contains(part), "{shown}");
         }
     }

@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use object_store::ClientOptions;
@@ -45,14 +46,18 @@ impl Refusal {
 /// # Errors
 /// When the machine's certificates cannot be loaded.
 pub(crate) fn client(network: &Network) -> reqwest::Result<reqwest::Client> {
+    client_builder(network)
+        .dns_resolver(std::sync::Arc::new(GuardedResolver))
+        .build()
+}
+
+fn client_builder(network: &Network) -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .user_agent(concat!("cur_fdw/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
-        .dns_resolver(std::sync::Arc::new(GuardedResolver))
         .connect_timeout(network.connect_timeout)
         .timeout(network.read_timeout)
         .http1_only()
-        .build()
 }
 
 /// Whether requests to this address are refused: 169.254.0.0/16 (RFC 3927), fe80::/10 (RFC 4291),
@@ -99,17 +104,50 @@ impl HttpConnector for Guarded {
 impl HttpService for Guarded {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         check_host(&request.uri().to_string()).map_err(refused)?;
-        let response = match self.0.call(request).await {
-            Ok(response) => response,
-            Err(error) => return Err(Refusal::cause_of(&error).cloned().map_or(error, refused)),
-        };
-        let status = response.status();
-        if status.is_redirection() && status.as_u16() != 304 {
-            let status = status.as_u16();
-            return Err(refused(Refusal::Redirect { status }));
+        match self.0.call(request).await {
+            Ok(response) => not_redirected(response),
+            Err(error) => Err(Refusal::cause_of(&error).cloned().map_or(error, refused)),
         }
-        Ok(response)
     }
+}
+
+/// A client for asking for the machine's own identity, which link-local addresses serve. Where it
+/// asks is written in the client library or in the environment of the server's process; no user has
+/// a say in it.
+#[derive(Clone, Debug)]
+pub(crate) struct Machine(reqwest::Client);
+
+impl Machine {
+    /// # Errors
+    /// When the machine's certificates cannot be loaded.
+    pub(crate) fn new(network: &Network) -> reqwest::Result<Self> {
+        // The service is on the machine, or there is none.
+        let near = network.connect_timeout.min(Duration::from_secs(1));
+        let client = client_builder(network).connect_timeout(near);
+        Ok(Self(client.build()?))
+    }
+}
+
+impl HttpConnector for Machine {
+    fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
+        Ok(HttpClient::new(self.clone()))
+    }
+}
+
+#[async_trait]
+impl HttpService for Machine {
+    async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        not_redirected(self.0.call(request).await?)
+    }
+}
+
+fn not_redirected(response: HttpResponse) -> Result<HttpResponse, HttpError> {
+    let status = response.status();
+    if status.is_redirection() && status.as_u16() != 304 {
+        let status = status.as_u16();
+        return Err(refused(Refusal::Redirect { status }));
+    }
+    Ok(response)
 }
 
 /// An address in the URL never reaches the resolver.

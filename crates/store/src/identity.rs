@@ -17,7 +17,7 @@ use object_store::CredentialProvider;
 use object_store::aws::AwsCredential;
 use tokio::sync::{Mutex, OnceCell};
 
-use crate::credentials::{Credentials, Keys, Role, Source};
+use crate::credentials::{Aws, Keys, Role, Source};
 use crate::error::{chain, last_cause, plain_code};
 use crate::guard::Refusal;
 use crate::sdk_http::SdkHttp;
@@ -31,10 +31,10 @@ const RENEWED_BEFORE_END: Duration = Duration::from_secs(5 * 60);
 /// be rewritten.
 const HELD_WITHOUT_END: Duration = Duration::from_secs(15 * 60);
 
-/// Signs in the name of [`Credentials`] that have to be asked for.
+/// Signs in the name of [`Aws`] credentials that have to be asked for.
 #[derive(Debug)]
 pub(crate) struct Identity {
-    credentials: Credentials,
+    credentials: Aws,
     region: Region,
     network: Network,
     http: SdkHttp,
@@ -50,7 +50,7 @@ struct Held {
 
 impl Identity {
     pub(crate) fn new(
-        credentials: &Credentials,
+        credentials: &Aws,
         region: &str,
         network: &Network,
         client: reqwest::Client,
@@ -291,7 +291,7 @@ mod tests {
             retries: 0,
             ..Network::default()
         };
-        let credentials = Credentials {
+        let credentials = Aws {
             source: Source::Keys(Keys {
                 access_key_id: Secret::new("A"),
                 secret_access_key: Secret::new("B"),

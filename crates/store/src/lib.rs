@@ -7,19 +7,25 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+mod azure;
 mod credentials;
 mod error;
+mod google;
 mod guard;
 mod identity;
 mod location;
 mod network;
 mod pinned;
+mod s3;
 mod sdk_http;
 mod store;
+mod token;
 
-pub use credentials::{Credentials, Keys, Role, Secret, Source};
+pub use azure::{check_account_key, check_sas_token};
+pub use credentials::{Aws, Azure, Client, Credentials, Google, Keys, Role, Secret, Source};
 pub use error::{Error, Result};
-pub use location::{Endpoint, Location};
+pub use google::check_service_account_key;
+pub use location::{Address, Endpoint, Location, Provider, provider};
 pub use network::Network;
 pub use pinned::{Pinned, Traffic};
 pub use store::Store;

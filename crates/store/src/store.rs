@@ -1,27 +1,32 @@
 //! An opened store.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use billing::Object;
 use bytes::Bytes;
 use futures::TryStreamExt;
-use object_store::aws::{AmazonS3Builder, AwsCredential};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, StaticCredentialProvider};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
-use crate::guard::{self, Guarded};
-use crate::identity::Identity;
-use crate::{Credentials, Error, Location, Network, Pinned, Result, Source, Traffic};
+use crate::{Credentials, Error, Location, Network, Pinned, Result, Traffic, azure, google, s3};
 
 /// A bucket (or directory) that can be listed and read. Cheap to clone.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Store {
     id: Arc<u64>,
     inner: Arc<dyn ObjectStore>,
     location: Location,
+}
+
+/// The libraries' clients show the keys they hold.
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Store({})", self.name())
+    }
 }
 
 /// The next store's [`Store::id`].
@@ -31,24 +36,27 @@ impl Store {
     /// Opens a store. Nothing is sent yet.
     ///
     /// # Errors
-    /// [`Error::NoBucket`] for a directory that is not there, [`Error::Other`] when the client
-    /// cannot be made of these options.
+    /// [`Error::NoBucket`] for a directory that is not there, [`Error::BadSecret`] for a secret that
+    /// cannot be one, [`Error::NoIdentity`], and [`Error::Other`] when the client cannot be made of
+    /// these options.
     pub fn open(
         location: Location,
         credentials: Option<&Credentials>,
         network: &Network,
     ) -> Result<Self> {
-        let failed = |e| Error::of(&e, &location.display_name(), location.display_name());
         let inner: Arc<dyn ObjectStore> = match &location {
-            Location::S3 { .. } => Arc::new(s3(&location, credentials, network).map_err(failed)?),
+            Location::S3 { .. } => Arc::new(s3::open(&location, credentials, network)?),
+            Location::Azure { .. } => Arc::new(azure::open(&location, credentials, network)?),
+            Location::Google { .. } => Arc::new(google::open(&location, credentials, network)?),
             Location::File { directory } if !directory.is_dir() => {
                 return Err(Error::NoBucket {
                     bucket: location.display_name(),
                 });
             }
-            Location::File { directory } => {
-                Arc::new(LocalFileSystem::new_with_prefix(directory).map_err(failed)?)
-            }
+            Location::File { directory } => Arc::new(
+                LocalFileSystem::new_with_prefix(directory)
+                    .map_err(|e| Error::unopened(&location, &e))?,
+            ),
         };
         Ok(Self {
             id: Arc::new(NEXT_ID.fetch_add(1, Ordering::Relaxed)),
@@ -78,7 +86,7 @@ impl Store {
         let listed = self
             .inner
             .list(Some(&prefix))
-            .map_ok(object)
+            .map_ok(|meta| self.object(meta))
             .try_collect()
             .await;
         listed.map_err(|e| Error::of(&e, &self.name(), self.object_name(folder)))
@@ -154,6 +162,19 @@ impl Store {
             .to_owned()
     }
 
+    fn object(&self, meta: ObjectMeta) -> Object {
+        let etag = match self.location {
+            Location::Azure { .. } => meta.e_tag.map(azure::quoted),
+            _ => meta.e_tag,
+        };
+        Object {
+            key: meta.location.to_string(),
+            size: meta.size,
+            etag,
+            modified_ms: meta.last_modified.timestamp_millis(),
+        }
+    }
+
     fn path(&self, key: &str) -> Result<Path> {
         Path::parse(key.trim_end_matches('/')).map_err(|e| Error::BadKey {
             key: self.object_name(key),
@@ -162,69 +183,10 @@ impl Store {
     }
 }
 
-fn s3(
-    location: &Location,
-    credentials: Option<&Credentials>,
-    network: &Network,
-) -> object_store::Result<object_store::aws::AmazonS3> {
-    let Location::S3 {
-        bucket,
-        region,
-        endpoint,
-        path_style,
-    } = location
-    else {
-        return Err(object_store::Error::NotImplemented {
-            operation: "s3".to_owned(),
-            implementer: location.display_name(),
-        });
-    };
-    let client = guard::client(network).map_err(|e| object_store::Error::Generic {
-        store: "S3",
-        source: Box::new(e),
-    })?;
-    let mut builder = AmazonS3Builder::new()
-        .with_bucket_name(bucket)
-        .with_region(region)
-        .with_virtual_hosted_style_request(!path_style)
-        // Whether http is allowed was decided when the endpoint was read.
-        .with_allow_http(true)
-        .with_http_connector(Guarded(client.clone()))
-        .with_retry(network.retry_config());
-    if let Some(endpoint) = endpoint {
-        builder = builder.with_endpoint(endpoint.for_bucket(bucket, *path_style));
-    }
-    match credentials {
-        // Without keys the request goes unsigned: the library would otherwise ask the machine's
-        // metadata service for the identity of the machine.
-        None => builder.with_skip_signature(true),
-        Some(Credentials {
-            source: Source::Keys(keys),
-            role: None,
-        }) => builder.with_credentials(Arc::new(StaticCredentialProvider::new(AwsCredential {
-            key_id: keys.access_key_id.expose().to_owned(),
-            secret_key: keys.secret_access_key.expose().to_owned(),
-            token: keys.session_token.as_ref().map(|t| t.expose().to_owned()),
-        }))),
-        Some(other) => {
-            builder.with_credentials(Arc::new(Identity::new(other, region, network, client)))
-        }
-    }
-    .build()
-}
-
-fn object(meta: ObjectMeta) -> Object {
-    Object {
-        key: meta.location.to_string(),
-        size: meta.size,
-        etag: meta.e_tag,
-        modified_ms: meta.last_modified.timestamp_millis(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Azure, Client, Secret};
 
     fn directory_store(directory: &std::path::Path) -> Store {
         let location = Location::File {
@@ -275,6 +237,33 @@ mod tests {
             matches!(error, Error::TooLarge { size: 101, .. }),
             "{error}"
         );
+    }
+
+    #[test]
+    fn debug_output_of_a_store_and_its_view_shows_no_secret() {
+        let location = Location::Azure {
+            account: "acct1".to_owned(),
+            container: "bills".to_owned(),
+            endpoint: None,
+            path_style: false,
+        };
+        let secret = |secret: &str| Secret::new(secret);
+        for azure in [
+            Azure::SasToken(secret("sv=1&sig=hunter2")),
+            Azure::Client(Client {
+                client_id: "app".to_owned(),
+                client_secret: secret("hunter2"),
+                tenant_id: "tenant".to_owned(),
+                authority: None,
+            }),
+        ] {
+            let credentials = Credentials::Azure(azure);
+            let network = Network::default();
+            let store = Store::open(location.clone(), Some(&credentials), &network).unwrap();
+            let pinned = store.pinned([], Arc::default()).unwrap();
+            let shown = format!("{store:?} {pinned:?} {pinned}");
+            assert!(!shown.contains("hunter2"), "{shown}");
+        }
     }
 
     #[test]

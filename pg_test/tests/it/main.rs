@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod answers;
+mod azure_store;
 mod backend;
 mod cancel;
 mod credentials;
@@ -17,7 +18,9 @@ mod env;
 mod errors;
 mod filters;
 mod fixture;
+mod formats;
 mod front_door;
+mod gcs_store;
 mod generated;
 mod harness;
 mod health;
@@ -28,12 +31,14 @@ mod nise;
 mod normalization;
 mod pushdown;
 mod pushed;
+mod raw_tables;
 mod real;
 mod rechecks;
 mod rescans;
 mod restatements;
 mod retention;
 mod ship;
+mod store_checks;
 mod swap;
 mod sync;
 mod sync_faults;
@@ -47,16 +52,20 @@ const MODULES: &[&[Test]] = &[
     harness::TESTS,
     errors::TESTS,
     credentials::TESTS,
+    azure_store::TESTS,
+    gcs_store::TESTS,
     real::TESTS,
     generated::TESTS,
     nise::TESTS,
     answers::TESTS,
+    formats::TESTS,
     sync::TESTS,
     sync_faults::TESTS,
     swap::TESTS,
     keeping::TESTS,
     restatements::TESTS,
     normalization::TESTS,
+    normalization::focus::TESTS,
     drift::TESTS,
     filters::TESTS,
     retention::TESTS,
@@ -68,6 +77,7 @@ const MODULES: &[&[Test]] = &[
     ship::TESTS,
     pushdown::TESTS,
     pushed::TESTS,
+    raw_tables::TESTS,
     damage::TESTS,
     manners::TESTS,
     rescans::TESTS,

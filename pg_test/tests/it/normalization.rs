@@ -1,5 +1,6 @@
 //! What bills mean: every cost, kind of charge, tag and resource, of every dialect.
 
+pub mod focus;
 mod meaning;
 mod random;
 
@@ -184,7 +185,7 @@ fn the_query_runs_where_the_bill_lies_and_says_the_same(env: &Env) -> Result<()>
 }
 
 /// A database whose press bills are loaded with facts.
-fn with_facts(env: &Env, name: &str) -> Result<Client> {
+pub fn with_facts(env: &Env, name: &str) -> Result<Client> {
     let mut client = synced_later(env, name, &press().all())?;
     client.batch_execute("UPDATE cost_analytics.sources SET facts = true")?;
     sync(&mut client)?;

@@ -31,6 +31,22 @@ const QUERIES: &[&str] = &[
     "SELECT count(*) FROM t WHERE CASE WHEN line_item_unblended_cost IS NOT NULL \
        OR line_item_unblended_cost IS NULL THEN true \
        ELSE line_item_unblended_cost > 1 / (SELECT min(zero) FROM m) END",
+    // Postgres puts constants among the keys into the rows; without rows there is no group of one.
+    "SELECT 'aws'::text, NULL::int, billing_period, count(*) FROM t GROUP BY 1, 2, 3 ORDER BY 3",
+    "SELECT 'aws'::text, count(*) FROM t GROUP BY 1",
+    "SELECT count(*) FROM (SELECT 'aws'::text FROM t WHERE line_item_unblended_cost = 'NaN' GROUP BY 1) x \
+       RIGHT JOIN m ON true",
+    "SELECT DISTINCT 'aws'::text, billing_period FROM t ORDER BY 2",
+    "SELECT 'aws'::text AS cloud, year, count(*) FROM t GROUP BY 1, 2 HAVING count(*) > 1 ORDER BY 1, 2",
+    // Exact sums sort as numbers, though they come as texts.
+    "SELECT line_item_product_code, cost_analytics.exact_sum(line_item_unblended_cost) FROM t GROUP BY 1 \
+       ORDER BY 2 DESC, 1 LIMIT 5",
+    "SELECT cost_analytics.exact_sum(line_item_unblended_cost) FROM t",
+    "SELECT cost_analytics.exact_sum(line_item_unblended_cost) FILTER (WHERE year = '1') FROM t",
+    "SELECT billing_period, cost_analytics.exact_sum(CASE WHEN line_item_line_item_type = 'Tax' THEN NULL \
+       ELSE line_item_unblended_cost END) - coalesce(cost_analytics.exact_sum(line_item_blended_cost), 0) \
+       FROM t GROUP BY 1 ORDER BY 1",
+    "SELECT cost_analytics.zone_region(line_item_availability_zone), count(*) FROM t GROUP BY 1 ORDER BY 1",
     // Not 0.
     "SELECT sum(CASE WHEN line_item_unblended_cost IS NULL THEN '-0'::float8 ELSE '-0' END) FROM t",
 ];

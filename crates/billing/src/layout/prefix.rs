@@ -1,38 +1,36 @@
 //! Prefixes as users write them.
 
-use super::{Export, undoubled};
+use super::{DATA, Export, Layout, METADATA, join, undoubled};
 use crate::Error;
 
-/// The one export that `prefix` means: its root, with or without the doubled report name or a
-/// trailing slash, or a parent folder that holds exactly one export.
+/// The one export that `prefix` means: its root, with or without the doubled report name, a Data
+/// Export's `data` or a trailing slash, or a parent folder that holds exactly one export.
 ///
-/// Where a legacy report and a Data Export share a root, no prefix could tell them apart: the one
-/// that can be read is meant, else the report.
+/// # Errors
+/// [`Error::NoExport`], [`Error::AmbiguousPrefix`].
 pub fn choose(exports: Vec<Export>, prefix: &str) -> Result<Export, Error> {
-    let seen = roots(&exports);
+    let seen: Vec<String> = exports.iter().map(|export| export.root.clone()).collect();
     let wanted = prefix.trim_end_matches('/');
-    let (named, others): (Vec<_>, Vec<_>) = exports
-        .into_iter()
-        .partition(|export| export.root == prefix || is_named(export, wanted));
-    let candidates = if named.is_empty() {
-        others
-            .into_iter()
-            .filter(|export| is_under(export, wanted))
-            .collect()
-    } else {
-        named
-    };
-    single(candidates).map_err(|found| {
-        let prefix = prefix.to_owned();
-        if found.is_empty() {
-            Error::NoExport {
-                prefix,
-                found: seen,
-            }
-        } else {
-            Error::AmbiguousPrefix { prefix, found }
-        }
-    })
+    let readings: [&dyn Fn(&Export) -> bool; 3] = [
+        &|export| export.root == prefix || export.root == wanted,
+        &|export| is_named(export, wanted),
+        &|export| is_under(export, wanted),
+    ];
+    let matching = readings.iter().find_map(|reads| {
+        let matching: Vec<_> = exports.iter().filter(|export| reads(export)).collect();
+        (!matching.is_empty()).then_some(matching)
+    });
+    match matching.as_deref() {
+        None => Err(Error::NoExport {
+            prefix: prefix.to_owned(),
+            found: seen,
+        }),
+        Some([export]) => Ok((*export).clone()),
+        Some(several) => Err(Error::AmbiguousPrefix {
+            prefix: prefix.to_owned(),
+            found: several.iter().map(|export| export.root.clone()).collect(),
+        }),
+    }
 }
 
 /// The folder to list so that all of the export a prefix may mean is seen: manifests stand
@@ -42,31 +40,24 @@ pub fn listing_folder(prefix: &str) -> &str {
     undoubled(folder).unwrap_or(folder)
 }
 
+/// The folder to list instead of `folder`, where that showed only a part of an export: a Data
+/// Export's `data` without its manifests, or one month.
+pub fn wider_folder<'a>(exports: &'a [Export], folder: &str) -> Option<&'a str> {
+    let roots = exports.iter().map(|export| export.root.as_str());
+    let above = |root: &&str| {
+        let below = folder.strip_prefix(root);
+        below.is_some_and(|below| below.starts_with('/') || (root.is_empty() && !below.is_empty()))
+    };
+    roots.filter(above).min_by_key(|root| root.len())
+}
+
 fn is_named(export: &Export, wanted: &str) -> bool {
-    export.root == wanted || undoubled(wanted).is_some_and(|outer| outer == export.root)
+    let branches = [DATA, METADATA].map(|branch| join(&export.root, branch));
+    undoubled(wanted).is_some_and(|outer| outer == export.root)
+        || (export.layout == Layout::AwsDataExport && branches.contains(&wanted.to_owned()))
 }
 
 fn is_under(export: &Export, folder: &str) -> bool {
     let below = export.root.strip_prefix(folder);
     folder.is_empty() || below.is_some_and(|below| below.starts_with('/'))
-}
-
-/// The candidate if all have one root, else the roots.
-fn single(candidates: Vec<Export>) -> Result<Export, Vec<String>> {
-    let found = roots(&candidates);
-    let best = candidates.into_iter().min_by_key(|export| {
-        let format = export.format;
-        (!format.is_readable(), format)
-    });
-    match best {
-        Some(export) if found.len() == 1 => Ok(export),
-        _ => Err(found),
-    }
-}
-
-fn roots(exports: &[Export]) -> Vec<String> {
-    let mut roots: Vec<String> = exports.iter().map(|export| export.root.clone()).collect();
-    roots.sort();
-    roots.dedup();
-    roots
 }

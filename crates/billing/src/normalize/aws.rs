@@ -237,6 +237,11 @@ const TEXTS: &[Text] = &[
         otherwise: "",
     },
     Text {
+        name: "pricing_currency",
+        candidates: &["pricing_currency", "line_item_currency_code"],
+        otherwise: "",
+    },
+    Text {
         name: "usage_unit",
         candidates: &["pricing_unit", "product->pricing_unit"],
         otherwise: "",

@@ -250,6 +250,16 @@ const TEXTS: &[Text] = &[
         candidates: &["MeterId"],
         otherwise: "",
     },
+    Text {
+        name: "pricing_currency",
+        candidates: &[
+            "PricingCurrency",
+            "BillingCurrencyCode",
+            "BillingCurrency",
+            "Currency",
+        ],
+        otherwise: "",
+    },
     // As it is written, such as `100 Hours`; the quantity is in it.
     Text {
         name: "usage_unit",

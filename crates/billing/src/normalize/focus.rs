@@ -186,6 +186,11 @@ const TEXTS: &[Text] = &[
         otherwise: "",
     },
     Text {
+        name: "pricing_currency",
+        candidates: &["PricingCurrency", "BillingCurrency"],
+        otherwise: "",
+    },
+    Text {
         name: "usage_unit",
         candidates: &["ConsumedUnit", "UsageUnit", "PricingUnit"],
         otherwise: "",

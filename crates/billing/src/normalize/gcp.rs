@@ -192,6 +192,11 @@ const TEXTS: &[Text] = &[
         otherwise: "",
     },
     Text {
+        name: "pricing_currency",
+        candidates: &["currency"],
+        otherwise: "",
+    },
+    Text {
         name: "usage_unit",
         candidates: &["usage_unit"],
         otherwise: "",

@@ -57,6 +57,19 @@ fn first_of(year: i64, month: i64) -> i64 {
         + MARCH_0
 }
 
+/// Days from 1970-01-01 to a day of the years 1 to 9999, or `None` if the calendar has no such day.
+pub(crate) fn days(year: i64, month: i64, day: i64) -> Option<i64> {
+    if !(1..=9999).contains(&year) || !(1..=12).contains(&month) {
+        return None;
+    }
+    let first = first_of(year, month);
+    let next = match month {
+        12 => first_of(year + 1, 1),
+        month => first_of(year, month + 1),
+    };
+    (1..=next - first).contains(&day).then(|| first + day - 1)
+}
+
 /// 1 (Monday) to 7; 1970-01-01 was a Thursday.
 fn iso_day_of_week(days: i64) -> i64 {
     (days + 3).rem_euclid(7) + 1

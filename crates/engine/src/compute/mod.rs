@@ -8,7 +8,7 @@ pub(crate) mod sums;
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, StringViewArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, StringViewArray, make_array};
 use arrow::compute::CastOptions;
 use arrow::datatypes::{
     DataType, Date32Type, Float64Type, Int64Type, Schema, TimeUnit, TimestampMicrosecondType,
@@ -18,7 +18,9 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
+use crate::Kind;
 use crate::expr::{Part, Unit};
+use crate::json_text::json_text;
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use like::Pattern;
 
@@ -88,6 +90,11 @@ pub(crate) enum Kernel {
     /// A conversion that loses nothing, out of the optimizer's sight: it would compare the value
     /// before the conversion with the other side converted back, which may lose something.
     Convert(DataType),
+    /// A map or a list as JSON.
+    ToJson,
+    /// The value itself. DataFusion reads no condition on it into the files: the decoder of Parquet
+    /// passes over conditions on maps and lists, whose columns a file only shows when it is opened.
+    AboveScan,
 }
 
 impl Kernel {
@@ -108,8 +115,12 @@ impl Kernel {
     }
 
     fn function(self) -> ScalarUDF {
+        let volatility = match self {
+            Self::AboveScan => Volatility::Volatile,
+            _ => Volatility::Immutable,
+        };
         ScalarUDF::from(KernelFunction {
-            signature: Signature::any(1, Volatility::Immutable),
+            signature: Signature::any(1, volatility),
             kernel: self,
         })
     }
@@ -128,6 +139,8 @@ impl Kernel {
             Self::StartsWith(_) => "starts_with",
             Self::RegionOfZone => "region_of_zone",
             Self::Convert(_) => "convert",
+            Self::ToJson => "to_json",
+            Self::AboveScan => "above_scan",
         }
     }
 
@@ -142,6 +155,7 @@ impl Kernel {
             Self::Like(_) | Self::StartsWith(_) => DataType::Boolean,
             Self::RegionOfZone => DataType::Utf8View,
             Self::Convert(to) => to.clone(),
+            Self::ToJson | Self::AboveScan => Kind::Jsonb.arrow(),
         }
     }
 
@@ -206,6 +220,8 @@ impl Kernel {
                 };
                 arrow::compute::cast_with_options(array, to, &strict)?
             }
+            Self::ToJson => json_text(array)?,
+            Self::AboveScan => make_array(array.to_data()),
         })
     }
 

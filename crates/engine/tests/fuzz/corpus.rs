@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::csv;
 use arrow::array::*;
 use arrow::datatypes::{DataType, Field, Int32Type};
 use parquet::arrow::ArrowWriter;
@@ -20,6 +21,8 @@ pub struct Corpus {
     pub files: Vec<Valid>,
     /// A manifest that names `a.parquet`.
     pub manifest: String,
+    /// The text of a CSV file.
+    pub csv: Vec<u8>,
 }
 
 /// A valid file.
@@ -94,6 +97,7 @@ impl Corpus {
         Corpus {
             files,
             manifest: manifest(),
+            csv: csv::text(),
         }
     }
 }

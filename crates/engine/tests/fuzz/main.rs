@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod corpus;
+mod csv;
 mod mutate;
 mod random;
 mod read;
@@ -61,7 +62,15 @@ fn every_damaged_file_is_rows_or_an_error_that_names_it() {
         "seed {seed}:\n{}",
         report.failures.join("\n")
     );
-    assert!(report.outcomes["rows"] > 0 && report.outcomes["bad file"] > 0);
+    for outcome in [
+        "rows",
+        "bad file",
+        "csv rows",
+        "csv bad file",
+        "csv malformed",
+    ] {
+        assert!(report.outcomes.contains_key(outcome), "never {outcome}");
+    }
 }
 
 /// Where a failure is to be looked at alone:

@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataWriter};
 
 use crate::corpus::{Corpus, Valid};
+use crate::csv;
 use crate::random::Random;
 
 /// What one case reads.
@@ -26,6 +27,8 @@ pub enum Damaged {
     Manifest(Vec<u8>),
     /// Keys of a listing.
     Keys(Vec<String>),
+    /// A CSV file.
+    Csv(Vec<u8>),
 }
 
 impl Case {
@@ -35,8 +38,17 @@ impl Case {
         match number % 20 {
             0 => manifest(corpus, random),
             1 => keys(random),
+            2..8 => csv(corpus, random),
             _ => file(corpus, random),
         }
+    }
+}
+
+fn csv(corpus: &Corpus, random: &mut Random) -> Case {
+    let (description, bytes) = csv::damaged(&corpus.csv, random);
+    Case {
+        description,
+        damaged: Damaged::Csv(bytes),
     }
 }
 

@@ -5,19 +5,21 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use arrow::datatypes::DataType;
-use billing::Object;
+use billing::{BillingPeriod, FileKind, Object};
 use engine::{
-    Bill, Comparison, Engine, Error, Expr, Field, Kind, Query, Request, Scan, Source, Value,
-    sql_type,
+    Bill, Comparison, Delivery, Engine, Error, Expr, Field, Footer, Kind, Query, Request, Scan,
+    Source, Value, sql_type,
 };
 use store::{Location, Network, Store};
 use tempfile::TempDir;
 
 use crate::corpus::Corpus;
+use crate::csv;
 use crate::mutate::{Case, Damaged};
 
 const PREFIX: &str = "cur/Report";
 const FILE: &str = "cur/Report/Report/year=2025/month=9/a.parquet";
+const CSV: &str = "csv/a.csv";
 const MANIFEST: &str = "cur/Report/20250901-20251001/Report-Manifest.json";
 
 /// What reading came to.
@@ -84,6 +86,7 @@ impl Reader {
     pub fn read(&self, case: &Case) -> Outcome {
         match &case.damaged {
             Damaged::Keys(keys) => return self.discover(keys),
+            Damaged::Csv(bytes) => return self.read_csv(bytes),
             Damaged::File(bytes) => {
                 self.write(FILE, bytes);
                 self.write(MANIFEST, self.manifest.as_bytes());
@@ -99,6 +102,39 @@ impl Reader {
         match columns {
             Outcome::Wrong(_) => columns,
             _ => rows,
+        }
+    }
+
+    /// The file's columns, then its rows in the columns of the valid one.
+    fn read_csv(&self, bytes: &[u8]) -> Outcome {
+        self.write(CSV, bytes);
+        let read = || {
+            let store = self.store();
+            let listing = store.clone();
+            let files = self
+                .engine
+                .run(async move { Ok(listing.list("csv").await?) }, || {})?;
+            let (reading, file) = (store.clone(), files[0].clone());
+            self.engine.run(
+                async move { Footer::of(&reading, &file, FileKind::of(&file.key).unwrap()).await },
+                || {},
+            )?;
+            let fields = csv::COLUMNS.map(|(name, kind)| Field {
+                source: Source::File(name.to_owned()),
+                kind,
+            });
+            let delivery = Delivery {
+                period: BillingPeriod::new(2025, 9)?,
+                manifest_id: None,
+                declared: None,
+                files,
+            };
+            self.scan_files(Query::of(fields.into()), Vec::new(), vec![delivery])
+        };
+        match classify(read()) {
+            Outcome::Rows => Outcome::Refused("csv rows"),
+            Outcome::Refused("bad file") => Outcome::Refused("csv bad file"),
+            other => other,
         }
     }
 
@@ -135,17 +171,27 @@ impl Reader {
     }
 
     fn scan(&self, query: Query, values: Vec<Value>) -> Result<(), Error> {
-        let store = self.store();
-        let reading = store.clone();
+        let reading = self.store();
         let deliveries = async move {
             let bill = Bill::find(&reading, PREFIX).await?;
             Ok(vec![bill.delivery(bill.newest()?).await?])
         };
+        let deliveries = self.engine.run(deliveries, || {})?;
+        self.scan_files(query, values, deliveries)
+    }
+
+    fn scan_files(
+        &self,
+        query: Query,
+        values: Vec<Value>,
+        deliveries: Vec<Delivery>,
+    ) -> Result<(), Error> {
+        let store = self.store();
         let request = Request {
             query,
             values,
             limit: None,
-            deliveries: self.engine.run(deliveries, || {})?,
+            deliveries,
             concurrency: 2,
         };
         let mut scan = Scan::start(&self.engine, &store, request);
@@ -201,6 +247,7 @@ fn wanted(file: &DataType) -> Option<(Kind, Value)> {
         "real" => (Kind::Float4, Value::Float(0.5)),
         "double precision" => (Kind::Float8, Value::Float(0.5)),
         "date" => (Kind::Date, Value::Date(20_000)),
+        "jsonb" => (Kind::Jsonb, Value::Null),
         "timestamp" => (Kind::Timestamp, Value::Timestamp(1_750_000_000_000_000)),
         _ => (Kind::Text, Value::Text("Usage".to_owned())),
     })
@@ -214,9 +261,11 @@ fn filtered(columns: Vec<Field>) -> Query {
         left: Box::new(Expr::Column(index)),
         right: Box::new(Expr::Param(index)),
     };
+    // Conditions on jsonb are not read into the files.
+    let comparable = (0..columns.len()).filter(|index| columns[*index].kind.is_comparable());
     Query {
         params: columns.iter().map(|c| c.kind).collect(),
-        filters: vec![Expr::Or((0..columns.len()).map(at_most).collect())],
+        filters: vec![Expr::Or(comparable.map(at_most).collect())],
         ..Query::of(columns)
     }
 }
@@ -228,13 +277,17 @@ fn classify<T>(result: Result<T, Error>) -> Outcome {
     let (message, hint) = (error.to_string(), error.hint());
     let kind = match &error {
         Error::BadFile { .. } => "bad file",
+        Error::Malformed(_) => "csv malformed",
         Error::Store(_) => "store",
         Error::TypeMismatch { .. } => "type mismatch",
         Error::OutOfMemory { .. } => "out of memory",
         Error::Billing(_) | Error::MissingFile { .. } | Error::NoMonth { .. } => "bill",
         _ => return Outcome::Wrong(message),
     };
-    let names_the_file = kind == "bill" || message.contains(FILE) || message.contains(MANIFEST);
+    let names_the_file = kind == "bill"
+        || [FILE, MANIFEST, CSV]
+            .iter()
+            .any(|file| message.contains(file));
     match names_the_file && !hint.is_empty() {
         true => Outcome::Refused(kind),
         false => Outcome::Wrong(message),

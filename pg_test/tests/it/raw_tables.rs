@@ -1,0 +1,203 @@
+//! Raw tables that their owner has changed, and sources that keep none.
+
+use crate::env::{Env, Test, tests};
+use crate::fixture::{press, sync, synced_later};
+use pg_test::Result;
+use postgres::Client;
+
+pub const TESTS: &[Test] = tests![
+    generated_columns_and_triggers_of_the_raw_table_hold_for_loaded_rows,
+    a_trigger_that_drops_rows_fails_the_month_and_loses_nothing,
+    costs_rolled_up_from_the_files_are_those_of_the_raw_table,
+    raw_off_stores_no_row_and_follows_the_filters,
+    loaded_rows_are_those_of_the_files_in_every_type,
+    loaded_pages_are_frozen,
+];
+
+fn generated_columns_and_triggers_of_the_raw_table_hold_for_loaded_rows(env: &Env) -> Result<()> {
+    let mut client = synced_later(env, "raw-triggers", &press().all())?;
+    client.batch_execute(
+        "ALTER TABLE cost_analytics.raw_press
+           ADD COLUMN cents bigint GENERATED ALWAYS AS ((line_item_unblended_cost * 100)::bigint) STORED;
+         CREATE TABLE noted (at text, rows bigint);
+         CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
+           $$ BEGIN INSERT INTO public.noted VALUES (TG_TABLE_NAME, 1); RETURN NEW; END $$;
+         CREATE TRIGGER note AFTER INSERT ON cost_analytics.raw_press FOR EACH ROW EXECUTE FUNCTION note()",
+    )?;
+    sync(&mut client)?;
+    let right: bool = client
+        .query_one(
+            "SELECT bool_and(cents IS NOT DISTINCT FROM (line_item_unblended_cost * 100)::bigint)
+                    AND count(*) = (SELECT sum(rows) FROM noted)
+               FROM cost_analytics.raw_press",
+            &[],
+        )?
+        .get(0);
+    assert!(
+        right,
+        "rows were loaded past the raw table's trigger or generated column"
+    );
+    check_totals(&mut client)?;
+    let partitions_with_trigger: i64 = client
+        .query_one(
+            "SELECT count(*) FROM pg_trigger WHERE tgname = 'note' AND tgparentid <> 0",
+            &[],
+        )?
+        .get(0);
+    assert_eq!(partitions_with_trigger, 3);
+    // And once more over what is there.
+    client.batch_execute("CALL cost_analytics.cost_sync(force => true)")?;
+    check_totals(&mut client)
+}
+
+fn a_trigger_that_drops_rows_fails_the_month_and_loses_nothing(env: &Env) -> Result<()> {
+    let mut client = synced_later(env, "raw-dropping", &press().all())?;
+    sync(&mut client)?;
+    let before = totals(&mut client)?;
+    client.batch_execute(
+        "CREATE FUNCTION drop_it() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+         CREATE TRIGGER drop_it BEFORE INSERT ON cost_analytics.raw_press
+           FOR EACH ROW WHEN (NEW.line_item_line_item_type = 'Tax') EXECUTE FUNCTION drop_it()",
+    )?;
+    let failed = client
+        .batch_execute("CALL cost_analytics.cost_sync(force => true)")
+        .expect_err("a month without its tax was loaded");
+    let message = failed
+        .as_db_error()
+        .map(|e| e.message().to_owned())
+        .unwrap_or_default();
+    assert!(message.contains("were inserted"), "{message}");
+    assert_eq!(totals(&mut client)?, before);
+    Ok(())
+}
+
+fn costs_rolled_up_from_the_files_are_those_of_the_raw_table(env: &Env) -> Result<()> {
+    let mut client = synced_later(env, "raw-off-same", &press().all())?;
+    sync(&mut client)?;
+    client.batch_execute(
+        "CREATE TABLE before AS SELECT (to_jsonb(d) - 'sync_timestamp') AS row FROM cost_analytics.costs_daily d",
+    )?;
+    client.batch_execute("CALL cost_analytics.cost_sync(force => true, raw => false)")?;
+    let (rows, different): (i64, i64) = {
+        let row = client.query_one(
+            "WITH after AS (SELECT (to_jsonb(d) - 'sync_timestamp') AS row FROM cost_analytics.costs_daily d)
+             SELECT (SELECT count(*) FROM before),
+                    (SELECT count(*) FROM (TABLE before EXCEPT ALL TABLE after) x)
+                    + (SELECT count(*) FROM (TABLE after EXCEPT ALL TABLE before) x)",
+            &[],
+        )?;
+        (row.get(0), row.get(1))
+    };
+    assert!(rows > 100, "{rows} rows compare too little");
+    assert_eq!(different, 0);
+    let pushed = explain(&mut client, "EXPLAIN (VERBOSE) ")?;
+    assert!(
+        pushed.contains("Pushed Aggregates"),
+        "the rollup reads rows one by one:\n{pushed}"
+    );
+    Ok(())
+}
+
+fn raw_off_stores_no_row_and_follows_the_filters(env: &Env) -> Result<()> {
+    let mut client = synced_later(env, "raw-off-none", &press().all())?;
+    client.batch_execute("UPDATE cost_analytics.sources SET raw = false")?;
+    // A reader of the raw table holds nothing up.
+    let mut reader = env.cluster.client("raw-off-none")?;
+    reader.batch_execute("BEGIN; SELECT count(*) FROM cost_analytics.raw_press")?;
+    sync(&mut client)?;
+    reader.batch_execute("COMMIT")?;
+    check_totals(&mut client)?;
+    let tables: i64 = client
+        .query_one(
+            "SELECT count(*) FROM pg_class WHERE relname ~ '^raw_press_' AND relkind = 'r'",
+            &[],
+        )?
+        .get(0);
+    assert_eq!(tables, 0, "a partition or a staged table was made");
+    client.batch_execute(
+        "UPDATE cost_analytics.sources SET filters = jsonb_build_object(
+           (SELECT account_id FROM cost_analytics.costs GROUP BY 1 ORDER BY count(*) DESC LIMIT 1), NULL)",
+    )?;
+    sync(&mut client)?;
+    let accounts: i64 = client
+        .query_one(
+            "SELECT count(DISTINCT account_id) FROM cost_analytics.costs",
+            &[],
+        )?
+        .get(0);
+    assert_eq!(accounts, 1);
+    check_totals(&mut client)
+}
+
+fn loaded_rows_are_those_of_the_files_in_every_type(env: &Env) -> Result<()> {
+    let mut client = synced_later(env, "raw-same", &press().all())?;
+    sync(&mut client)?;
+    let columns: String = client
+        .query_one(
+            "SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute
+              WHERE attrelid = 'cost_analytics.press'::regclass AND attnum > 0 AND NOT attisdropped",
+            &[],
+        )?
+        .get(0);
+    let different: i64 = client
+        .query_one(
+            &format!(
+                "SELECT (SELECT count(*) FROM (SELECT {columns} FROM cost_analytics.press EXCEPT ALL
+                                               SELECT {columns} FROM cost_analytics.raw_press) x)
+                      + (SELECT count(*) FROM (SELECT {columns} FROM cost_analytics.raw_press EXCEPT ALL
+                                               SELECT {columns} FROM cost_analytics.press) x)"
+            ),
+            &[],
+        )?
+        .get(0);
+    assert_eq!(different, 0);
+    Ok(())
+}
+
+/// Nothing is left for VACUUM to rewrite.
+fn loaded_pages_are_frozen(env: &Env) -> Result<()> {
+    let mut client = synced_later(env, "raw-frozen", &press().all())?;
+    sync(&mut client)?;
+    let (pages, visible): (i64, i64) = {
+        let row = client.query_one(
+            "SELECT sum(relpages)::bigint, sum(relallvisible)::bigint FROM pg_class
+              WHERE relname ~ '^raw_press_2' AND relkind = 'r'",
+            &[],
+        )?;
+        (row.get(0), row.get(1))
+    };
+    assert!(pages > 0);
+    assert_eq!(visible, pages);
+    Ok(())
+}
+
+fn totals(client: &mut Client) -> Result<String> {
+    let totals = client.query_one(
+        "SELECT concat_ws(' ', (SELECT sum(cost) FROM cost_analytics.costs),
+                               (SELECT count(*) FROM cost_analytics.raw_press))",
+        &[],
+    )?;
+    Ok(totals.get(0))
+}
+
+/// costs come to what was read from the files, month by month.
+fn check_totals(client: &mut Client) -> Result<()> {
+    let wrong = client.query(
+        "SELECT m.billing_period::text FROM cost_analytics.manifests m
+          WHERE m.state <> 'superseded' AND m.unblended IS DISTINCT FROM (
+            SELECT sum(c.cost) FROM cost_analytics.costs c WHERE c.billing_period = m.billing_period)",
+        &[],
+    )?;
+    let wrong: Vec<String> = wrong.iter().map(|row| row.get(0)).collect();
+    assert_eq!(wrong, Vec::<String>::new());
+    Ok(())
+}
+
+fn explain(client: &mut Client, how: &str) -> Result<String> {
+    let query: String = client
+        .query_one("SELECT cost_analytics.normalization_sql('press')", &[])?
+        .get(0);
+    let lines = client.query(&format!("{how}{query}"), &[])?;
+    let lines: Vec<String> = lines.iter().map(|row| row.get(0)).collect();
+    Ok(lines.join("\n"))
+}

@@ -1,0 +1,189 @@
+//! What must hold for every kind of store.
+
+use crate::fixture;
+use pg_test::Result;
+use pg_test::bills::MonthBill;
+use postgres::Client;
+use postgres::error::DbError;
+
+// SQLSTATEs by their names in Postgres's errcodes.txt.
+pub const INVALID_AUTHORIZATION: &str = "28000";
+pub const INSUFFICIENT_PRIVILEGE: &str = "42501";
+pub const NOT_IN_PREREQUISITE_STATE: &str = "55000";
+pub const QUERY_CANCELED: &str = "57014";
+pub const UNDEFINED_FILE: &str = "58P01";
+pub const FDW_PARAMETER_NEEDED: &str = "HV002";
+pub const FDW_INVALID_OPTION_NAME: &str = "HV00D";
+pub const FDW_INVALID_ATTRIBUTE_VALUE: &str = "HV024";
+pub const FDW_NO_CONNECTION: &str = "HV00N";
+
+/// A query of the foreign table that [`table`] makes.
+pub const READ: &str = "SELECT sum(line_item_unblended_cost) FROM t";
+
+/// What stands for a secret, or is a part of one. Base64, as keys are.
+pub const MARKER: &str = "MARKER77";
+
+/// The foreign table `t` over the server `bills`.
+pub fn table(client: &mut Client) -> Result<()> {
+    Ok(client.batch_execute(&format!(
+        "CREATE FOREIGN TABLE t (line_item_unblended_cost double precision, billing_period date) \
+         SERVER bills OPTIONS (prefix '{}')",
+        fixture::PRESS
+    ))?)
+}
+
+/// Replaces the current user's mapping.
+pub fn map(client: &mut Client, options: &str) -> Result<()> {
+    Ok(client.batch_execute(&format!(
+        "DROP USER MAPPING IF EXISTS FOR CURRENT_USER SERVER bills; \
+         CREATE USER MAPPING FOR CURRENT_USER SERVER bills OPTIONS ({options})"
+    ))?)
+}
+
+/// A bill's objects, as stores take them.
+pub fn objects(bill: &MonthBill) -> impl Iterator<Item = (String, Vec<u8>)> {
+    let files = bill.files.iter();
+    files.map(|file| (file.key.clone(), file.bytes.clone()))
+}
+
+/// Every step from a server to costs, over a store that holds these bills under
+/// [`fixture::PRESS`] and nothing else.
+pub fn reads_everything(client: &mut Client, bills: &[MonthBill]) -> Result<()> {
+    let tested = client.query(
+        "SELECT \"check\", ok, detail FROM cost_analytics.cost_test('bills')",
+        &[],
+    )?;
+    for row in &tested {
+        assert!(
+            row.get::<_, bool>(1),
+            "{}: {}",
+            row.get::<_, &str>(0),
+            row.get::<_, &str>(2)
+        );
+    }
+    assert_eq!(tested.len(), 4);
+    let found = client.query_one(
+        "SELECT prefix, readable, months, files FROM cost_analytics.cost_discover('bills')",
+        &[],
+    )?;
+    let files = bills.iter().flat_map(|bill| &bill.files);
+    let parquet = files.filter(|file| file.key.ends_with(".parquet")).count();
+    assert_eq!(
+        (found.get(0), found.get(1), found.get(2), found.get(3)),
+        (fixture::PRESS, true, bills.len() as i64, parquet as i64)
+    );
+    client.batch_execute(&format!(
+        "CREATE SCHEMA imported; \
+         IMPORT FOREIGN SCHEMA \"{}\" FROM SERVER bills INTO imported",
+        fixture::PRESS
+    ))?;
+    let from_table = "SELECT trim_scale(sum(cost_analytics.exact_numeric(line_item_unblended_cost)))::text, count(*) \
+                      FROM imported.cup_cost_usage_report WHERE billing_period = $1::text::date";
+    for bill in bills {
+        let row = client.query_one(from_table, &[&fixture::period(bill)])?;
+        let expected = (bill.totals.unblended.as_str(), bill.totals.rows as i64);
+        assert_eq!((row.get::<_, &str>(0), row.get::<_, i64>(1)), expected);
+    }
+    fixture::add_press(client)?;
+    fixture::sync(client)?;
+    crate::sync::assert_bills(client, bills)
+}
+
+/// The ERROR of a statement, after which the connection works and no secret has shown.
+pub fn error_of(client: &mut Client, sql: &str) -> Result<DbError> {
+    let error = match client.batch_execute(sql) {
+        Ok(()) => return Err(format!("no error from {sql}").into()),
+        Err(error) => error,
+    };
+    let Some(error) = error.as_db_error().cloned() else {
+        return Err(format!("{sql}: the connection broke: {error}").into());
+    };
+    assert_no_marker(sql, &format!("{error:?}"));
+    client.batch_execute("ROLLBACK")?;
+    Ok(error)
+}
+
+/// Asserts the SQLSTATE of an ERROR, and what message and hint say.
+pub fn refused(
+    client: &mut Client,
+    sql: &str,
+    code: &str,
+    message: &str,
+    hint: &str,
+) -> Result<DbError> {
+    let error = error_of(client, sql)?;
+    assert_eq!(error.code().code(), code, "{sql}: {error:?}");
+    assert!(error.message().contains(message), "{sql}: {error:?}");
+    assert!(
+        error.hint().is_some_and(|said| said.contains(hint)),
+        "{sql}: {error:?}"
+    );
+    Ok(error)
+}
+
+pub fn assert_no_marker(what: &str, text: &str) {
+    assert!(!text.contains(MARKER), "{what} shows a secret: {text}");
+}
+
+/// A file is overwritten by `overwrite` between two scans of one statement.
+pub fn notices_an_overwritten_file(
+    client: &mut Client,
+    overwrite: impl FnOnce() -> Result<()>,
+) -> Result<()> {
+    // The second row scans again what the first one listed.
+    client.batch_execute(
+        "BEGIN; SET LOCAL enable_material = off; \
+         DECLARE c CURSOR FOR SELECT g, s FROM generate_series(1, 2) g, \
+           LATERAL (SELECT g + sum(line_item_unblended_cost) AS s FROM t) x",
+    )?;
+    assert_eq!(client.query("FETCH 1 FROM c", &[])?.len(), 1);
+    overwrite()?;
+    refused(
+        client,
+        "FETCH 1 FROM c",
+        NOT_IN_PREREQUISITE_STATE,
+        "overwritten while it was read",
+        "again",
+    )
+    .map(drop)
+}
+
+/// With a mapping that holds markers: no statement, plan, check, log or catalog shows one.
+pub fn shows_no_marker(client: &mut Client, log: impl Fn() -> Result<String>) -> Result<()> {
+    client.batch_execute("SET log_error_verbosity = verbose; SET client_min_messages = debug1")?;
+    let before = log()?.len();
+    for sql in [
+        READ,
+        &format!("EXPLAIN (ANALYZE, VERBOSE) {READ}"),
+        "SELECT * FROM cost_analytics.cost_discover('bills')",
+    ] {
+        error_of(client, sql)?;
+    }
+    let tested = client.query_one(
+        "SELECT string_agg(t::text, ' ') FROM cost_analytics.cost_test('bills') t",
+        &[],
+    )?;
+    assert_no_marker("cost_test", tested.get(0));
+    assert_no_marker("the log", &log()?[before..]);
+    client.batch_execute("RESET client_min_messages; RESET log_error_verbosity")?;
+    for catalog in ["pg_foreign_server", "pg_foreign_table", "pg_stat_activity"] {
+        let all = format!("SELECT coalesce(string_agg(c::text, ' '), '') FROM {catalog} c");
+        assert_no_marker(catalog, client.query_one(&all, &[])?.get(0));
+    }
+    Ok(())
+}
+
+/// The messages of refused statements. (Postgres itself logs the statement; see the README.)
+pub fn refuses_without_repeating(
+    client: &mut Client,
+    statements: &[String],
+    log: impl Fn() -> Result<String>,
+) -> Result<()> {
+    client.batch_execute("SET log_min_error_statement = panic")?;
+    let before = log()?.len();
+    for sql in statements {
+        error_of(client, sql)?;
+    }
+    assert_no_marker("the log", &log()?[before..]);
+    Ok(client.batch_execute("RESET log_min_error_statement")?)
+}

