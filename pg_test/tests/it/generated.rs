@@ -423,7 +423,10 @@ fn canonical(cell: Option<&str>, kind: &str, csv: bool) -> String {
             } else {
                 cell.to_owned()
             };
-            let value = serde_json::from_str::<Value>(&whole);
+            // And some of Google's lists are Python's.
+            let python = || whole.replace('\'', "\"").replace("None", "null");
+            let value =
+                serde_json::from_str::<Value>(&whole).or_else(|_| serde_json::from_str(&python()));
             value.map_or(whole, |value| plain(value).to_string())
         }
         _ => cell.to_owned(),

@@ -65,7 +65,8 @@ const GCP: Cloud = Cloud {
     arguments: &["--resource-level", "--gcp-etag", "e7a9"],
     bucket: "--gcp-bucket-name",
     format: "gcp-billing",
-    cost: "cost::decimal(38, 26) + coalesce(list_sum(list_transform(from_json(credits, '[\"JSON\"]'), \
+    cost: "cost::decimal(38, 26) + coalesce(list_sum(list_transform( \
+           from_json(replace(replace(credits, '''', '\"'), 'None', 'null'), '[\"JSON\"]'), \
            c -> (c->>'$.amount')::decimal(38, 26))), 0)",
 };
 
