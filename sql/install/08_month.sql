@@ -261,6 +261,7 @@ CREATE FUNCTION @extschema@.sync_month(source @extschema@.sources, month date, f
 DECLARE
   ledger @extschema@.manifests;
   ft regclass := format('@extschema@.%I', source.foreign_table)::regclass;
+  fresh boolean;
 BEGIN
   IF NOT pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended('cur_fdw ' || source.name || pg_catalog.to_char(month, ' YYYY-MM'), 0)) THEN
     RAISE NOTICE '% %: another session is loading it', source.name, pg_catalog.to_char(month, 'YYYY-MM');
@@ -276,7 +277,8 @@ BEGIN
   SELECT * INTO ledger FROM @extschema@.manifests m
    WHERE m.source_name = source.name AND m.billing_period = month AND m.state = 'staged'
      AND m.fingerprint = sync_month.fingerprint AND m.filters IS NOT DISTINCT FROM source.filters;
-  IF NOT FOUND OR force OR to_regclass(format('@extschema@.%I', ledger.staged_table)) IS NULL THEN
+  fresh := NOT FOUND OR force OR to_regclass(format('@extschema@.%I', ledger.staged_table)) IS NULL;
+  IF fresh THEN
     IF sync_month.raw THEN
       ledger := @extschema@.stage_month(source, month);
     ELSE
@@ -291,7 +293,9 @@ BEGIN
     -- First, because the swap holds off the raw table's readers until the end of the transaction.
     IF normalized THEN
       PERFORM @extschema@.note_restatement(ledger, replaced => false);
-      IF ledger.staged_table IS NULL THEN
+      -- The engine groups what it reads many times faster than Postgres what was stored. A month that
+      -- was staged earlier is not read again.
+      IF fresh THEN
         PERFORM @extschema@.roll_up_month(source, month, ft,
           format('billing_period = %L AND %s', month, @extschema@.filter_sql(source.filters, ft)), ledger.unblended);
         PERFORM @extschema@.check_delivery(ft, month, fingerprint);

@@ -119,6 +119,8 @@ impl<'a> Contest<'a> {
             let Some(duckdb) = &mut contest.duckdb else {
                 return Err("DuckDB is gone".into());
             };
+            // It remembers the table of the round before.
+            duckdb.ask("CALL pg_clear_cache()")?;
             let load = format!("CREATE TABLE pg.loaded AS SELECT * FROM read_parquet([{files}])");
             Ok(duckdb.ask(&load)?.took.as_secs_f64())
         })
