@@ -55,6 +55,17 @@ impl Object {
     fn etag(&self) -> String {
         format!("\"etag-{}\"", self.generation)
     }
+
+    /// The time of its making on the first of November 2025: each a second after the one before.
+    fn time(&self) -> String {
+        let second = self.generation % 86_400;
+        format!(
+            "{:02}:{:02}:{:02}",
+            second / 3600,
+            second / 60 % 60,
+            second % 60
+        )
+    }
 }
 
 /// An answer: status, headers and body.
@@ -70,7 +81,7 @@ impl Gcs {
             page,
             public_key: key.public.clone(),
             objects: Mutex::default(),
-            generation: AtomicU64::new(1_700_000_000_000_000),
+            generation: AtomicU64::new(86_400_000),
             requests: Mutex::default(),
             closing: AtomicBool::new(false),
         });
@@ -252,7 +263,10 @@ impl Shared {
         let length = object.bytes.len();
         let mut headers = vec![
             ("ETag", object.etag()),
-            ("Last-Modified", "Sat, 01 Nov 2025 00:00:00 GMT".to_owned()),
+            (
+                "Last-Modified",
+                format!("Sat, 01 Nov 2025 {} GMT", object.time()),
+            ),
             ("x-goog-generation", object.generation.to_string()),
         ];
         let Some(range) = range else {
@@ -289,10 +303,11 @@ impl Shared {
             last = key;
             listed += &format!(
                 "<Contents><Key>{}</Key><Generation>{}</Generation>\
-                 <LastModified>2025-11-01T00:00:00.000Z</LastModified>\
+                 <LastModified>2025-11-01T{}.000Z</LastModified>\
                  <ETag>{}</ETag><Size>{}</Size></Contents>",
                 escaped(key),
                 object.generation,
+                object.time(),
                 escaped(&object.etag()),
                 object.bytes.len()
             );

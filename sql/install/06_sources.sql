@@ -1,11 +1,12 @@
 -- Adding and removing sources.
 CREATE FUNCTION @extschema@.cost_add_source(name text, server text, prefix text, raw_table text DEFAULT NULL, raw boolean DEFAULT true,
-    filters jsonb DEFAULT NULL, months_to_keep integer DEFAULT NULL)
+    filters jsonb DEFAULT NULL, months_to_keep integer DEFAULT NULL, facts boolean DEFAULT false)
   RETURNS text LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   root text;
   raw_name text := coalesce(raw_table, 'raw_' || name);
   taken text;
+  format_name text;
 BEGIN
   IF name !~ '^[a-z][a-z0-9_]{0,39}$' THEN
     RAISE EXCEPTION 'source name "%" is not usable', name
@@ -39,8 +40,10 @@ BEGIN
   EXECUTE format('ALTER FOREIGN TABLE @extschema@.%I OWNER TO cost_admin', name);
   EXECUTE format('ALTER TABLE @extschema@.%I OWNER TO cost_admin', raw_name);
   EXECUTE format('GRANT SELECT ON @extschema@.%I TO cost_reader', raw_name);
-  INSERT INTO @extschema@.sources (name, server, prefix, foreign_table, raw_table, raw, filters, months_to_keep)
-  VALUES (name, server, root, name, raw_name, raw, filters, months_to_keep);
+  SELECT d.format INTO format_name FROM @extschema@.cost_discover(server, root) d WHERE d.prefix = root;
+  INSERT INTO @extschema@.sources (name, server, prefix, foreign_table, raw_table, raw, filters, months_to_keep, facts, format, cloud_provider)
+  VALUES (name, server, root, name, raw_name, raw, filters, months_to_keep, facts, format_name,
+          coalesce(substring(format_name FROM '^(aws|azure|gcp)-'), 'other'));
   EXECUTE format('CREATE VIEW @extschema@.%I WITH (security_invoker = true) AS
     SELECT date, account_id, service, region, cost, currency, cloud_provider, source_table, sync_timestamp
       FROM @extschema@.costs WHERE source_name = %L', name || '_normalized', name);
@@ -51,7 +54,7 @@ BEGIN
   RETURN name;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.cost_add_source(text, text, text, text, boolean, jsonb, integer) IS
+COMMENT ON FUNCTION @extschema@.cost_add_source(text, text, text, text, boolean, jsonb, integer, boolean) IS
   'Registers an export for cost_sync(): makes the foreign table <name>, the raw table and the view <name>_normalized. Loads nothing.';
 
 CREATE FUNCTION @extschema@.cost_remove_source(name text, drop_raw boolean DEFAULT false)

@@ -1,4 +1,19 @@
 -- The same facts under the names of FOCUS 1.2.
+CREATE FUNCTION @extschema@.resource_type(resource_id text) RETURNS text
+  LANGUAGE sql IMMUTABLE PARALLEL SAFE
+  RETURN CASE
+    -- arn:aws:lambda:eu-west-1:111122223333:function:name, arn:aws:ec2:…:instance/i-1, arn:aws:s3:::bucket
+    WHEN resource_id LIKE 'arn:%:%:%:%:%'
+      THEN concat_ws(':', split_part(resource_id, ':', 3), substring(resource_id FROM '^(?:[^:]*:){5}([a-zA-Z-]+)[:/]'))
+    -- /subscriptions/…/providers/Microsoft.Compute/virtualMachines/name
+    WHEN resource_id ~* '/providers/[^/]+/[^/]+/' THEN lower(substring(resource_id FROM '(?i)^.*/providers/([^/]+/[^/]+)/'))
+    -- //compute.googleapis.com/projects/p/zones/z/instances/1
+    WHEN resource_id LIKE '//%/%/%' THEN concat_ws('/', split_part(resource_id, '/', 3), substring(resource_id FROM '([^/]+)/[^/]+$'))
+    WHEN resource_id ~ '^[a-z]+-[0-9a-f]{8,}$' THEN split_part(resource_id, '-', 1)
+  END;
+COMMENT ON FUNCTION @extschema@.resource_type(text) IS
+  'What kind of resource an id is of, as far as the id says: lambda:function, microsoft.compute/virtualmachines, i for an instance; NULL where it does not.';
+
 CREATE VIEW @extschema@.charges WITH (security_invoker = true) AS
 SELECT f.* FROM @extschema@.fact_usage f
 UNION ALL
@@ -81,7 +96,7 @@ SELECT n.availability_zone AS "AvailabilityZone",
        CASE WHEN n.region IS NOT NULL THEN coalesce(n.region_name, n.region) END AS "RegionName",
        n.resource_id AS "ResourceId",
        CASE WHEN n.resource_id IS NOT NULL THEN coalesce(n.tags ->> 'Name', n.tags ->> 'name') END AS "ResourceName",
-       NULL::text AS "ResourceType",
+       CASE WHEN n.resource_id IS NOT NULL THEN coalesce(@extschema@.resource_type(n.resource_id), n.service_code, n.service) END AS "ResourceType",
        coalesce(code.category, name.category, 'Other') AS "ServiceCategory",
        n.service AS "ServiceName",
        coalesce(code.subcategory, name.subcategory, 'Other (Other)') AS "ServiceSubcategory",
@@ -117,11 +132,11 @@ BEGIN
              WHEN a.attname LIKE 'x\_%' THEN 'Not FOCUS''s: ' || lower(regexp_replace(substr(a.attname, 3), '(?<=[a-z])([A-Z])', ' \1', 'g')) || ', as in fact_usage.'
              WHEN a.attname IN ('CapacityReservationId', 'CapacityReservationStatus', 'CommitmentDiscountName', 'CommitmentDiscountQuantity',
                                 'CommitmentDiscountUnit', 'ContractedUnitPrice', 'ListUnitPrice', 'PricingCurrencyContractedUnitPrice', 'PricingCurrencyListUnitPrice',
-                                'ResourceType', 'SkuPriceDetails')
+                                'SkuPriceDetails')
                THEN 'FOCUS 1.2. Always NULL: not known over a day''s rows of every provider.'
              WHEN a.attname IN ('AvailabilityZone', 'ChargeDescription', 'ChargeFrequency', 'CommitmentDiscountCategory', 'CommitmentDiscountId',
                                 'CommitmentDiscountStatus', 'CommitmentDiscountType', 'ConsumedQuantity', 'ConsumedUnit', 'PricingCategory',
-                                'PricingQuantity', 'PricingUnit', 'ResourceId', 'ResourceName', 'SkuId', 'SkuMeter', 'SkuPriceId', 'Tags')
+                                'PricingQuantity', 'PricingUnit', 'ResourceId', 'ResourceName', 'ResourceType', 'SkuId', 'SkuMeter', 'SkuPriceId', 'Tags')
                THEN 'FOCUS 1.2. Of sources with facts = true.'
              WHEN a.attname = 'PricingCurrencyEffectiveCost' THEN 'FOCUS 1.2. NULL where prices are in another currency than the bill.'
              ELSE 'FOCUS 1.2.' END AS meaning

@@ -1,7 +1,7 @@
 -- What \d+ says of the columns that are not explained where their tables are made.
 COMMENT ON COLUMN @extschema@.sources.name IS 'The source''s name; cost_sync(source) takes it.';
 COMMENT ON COLUMN @extschema@.sources.server IS 'Name of the foreign server over the bucket.';
-COMMENT ON COLUMN @extschema@.sources.cloud_provider IS 'Whose export it is: aws, azure, gcp.';
+COMMENT ON COLUMN @extschema@.sources.cloud_provider IS 'Whose export it is by its format: aws, azure, gcp or other.';
 COMMENT ON COLUMN @extschema@.sources.added_at IS 'When cost_add_source() made it.';
 
 COMMENT ON COLUMN @extschema@.manifests.id IS 'Number of the delivery in this database.';
@@ -82,7 +82,7 @@ BEGIN
                    ('@extschema@.sync_state', '@extschema@.manifests')) pairs (view, base)
       JOIN pg_attribute v ON v.attrelid = pairs.view AND v.attnum > 0
       JOIN pg_attribute t ON t.attrelid = pairs.base AND t.attname = v.attname
-     WHERE col_description(v.attrelid, v.attnum) IS NULL LOOP
+     WHERE col_description(v.attrelid, v.attnum) IS NULL AND col_description(t.attrelid, t.attnum) IS NOT NULL LOOP
     EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', c.view, c.attname, c.meaning);
   END LOOP;
 END

@@ -9,4 +9,4 @@ GRANT EXECUTE ON FUNCTION @extschema@.cost_health(), @extschema@.health_of_sched
   @extschema@.exact_sum(double precision), @extschema@.exact_sum_add(internal, double precision), @extschema@.exact_sum_combine(internal, internal),
   @extschema@.exact_sum_serialize(internal), @extschema@.exact_sum_deserialize(bytea, internal), @extschema@.exact_sum_total(internal), @extschema@.zone_region(text),
   @extschema@.labels(jsonb, text), @extschema@.labels(text, text), @extschema@.credits_total(jsonb), @extschema@.credits_total(text),
-  @extschema@.credits_total(double precision), @extschema@.cost_in(numeric, text, date, text), @extschema@.filter_sql(jsonb, regclass) TO cost_reader;
+  @extschema@.credits_total(double precision), @extschema@.resource_type(text), @extschema@.cost_in(numeric, text, date, text), @extschema@.filter_sql(jsonb, regclass) TO cost_reader;

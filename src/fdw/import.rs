@@ -1,13 +1,13 @@
 //! `IMPORT FOREIGN SCHEMA "prefix"`: one foreign table per export under the prefix.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::CString;
 
 use engine::{Bill, Source, common_type, discover, sql_type};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-use super::columns::{columns_of, quote};
+use super::columns::{Column, columns_of, quote};
 use super::options::{self, Months};
 use super::server::open;
 use super::{OpenRelation, elements, string};
@@ -79,11 +79,11 @@ fn exports(
         backend::run(async move { Bill::find(&store, &prefix).await })?;
     }
     let roots = found.exports.iter().map(|e| e.root.clone());
-    let names = found.exports.iter().map(|e| billing::table_name(&e.report));
-    let names = billing::sql_names(&names.collect::<Vec<_>>(), &[]);
-    let chosen = roots.zip(names).filter(|(_, name)| wanted(&name.sql));
+    let reports = found.exports.iter().map(|e| e.report.as_str());
+    let names = billing::table_names(&reports.collect::<Vec<_>>());
+    let chosen = roots.zip(names).filter(|(_, name)| wanted(name));
     chosen
-        .map(|(root, name)| import(&store, root, name.sql, months))
+        .map(|(root, name)| import(&store, root, name, months))
         .collect()
 }
 
@@ -208,10 +208,9 @@ pub fn month_columns(
     let open = OpenRelation::new(foreign_table);
     // SAFETY: the relation is open until the end of this function.
     let present = unsafe { columns_of(open.0, &[]) }?;
-    let of_table = |c: &engine::Column| {
-        let source = Source::File(c.name.clone());
-        present.iter().find(|p| p.source == source)
-    };
+    let names: Vec<&str> = found.iter().map(|c| c.name.as_str()).collect();
+    let held = held_by(&present, &names);
+    let of_table = |c: &engine::Column| held.get(c.name.as_str()).copied();
     let added = found.iter().filter(|c| of_table(c).is_none());
     let originals: Vec<&str> = added.map(|c| c.name.as_str()).collect();
     let mut reserved: Vec<&str> = present.iter().map(|c| c.target.name.as_str()).collect();
@@ -241,6 +240,24 @@ pub fn month_columns(
         })
     });
     columns.collect()
+}
+
+/// Which of a table's columns reads each of a month's, however the month spells them.
+fn held_by<'a, 'n>(present: &'a [Column], names: &[&'n str]) -> HashMap<&'n str, &'a Column> {
+    let mut held = HashMap::new();
+    for column in present {
+        let Source::File(wanted) = &column.source else {
+            continue;
+        };
+        let Some(place) = billing::column::position(names, wanted) else {
+            continue;
+        };
+        let same = names[place] == wanted;
+        if same || !held.contains_key(names[place]) {
+            held.insert(names[place], column);
+        }
+    }
+    held
 }
 
 fn sql_type_of(column: &engine::Column, export: &str) -> Result<String, Error> {

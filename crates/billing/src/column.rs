@@ -97,24 +97,29 @@ pub struct SqlName {
 /// `reserved`, since unquoted SQL and many tools do not tell case apart; later ones get `_2`,
 /// `_3` and so on. A name that needs no change never loses it to one that does.
 pub fn sql_names<S: AsRef<str>>(originals: &[S], reserved: &[&str]) -> Vec<SqlName> {
-    let mut taken: HashSet<String> = reserved.iter().map(|name| name.to_lowercase()).collect();
-    let fit = |original: &S| identifier(&column_name(original.as_ref()));
-    let mut kept = Vec::with_capacity(originals.len());
-    for original in originals {
-        let name = original.as_ref();
-        kept.push(fit(original) == name && taken.insert(name.to_lowercase()));
-    }
-    let names = originals.iter().zip(kept).map(|(original, kept)| {
-        let sql = if kept {
-            original.as_ref().to_owned()
-        } else {
-            unique(&fit(original), &mut taken)
-        };
+    let wishes = originals.iter().map(|original| {
         let original = original.as_ref();
-        SqlName {
-            sql,
-            original: original.to_owned(),
-        }
+        (original, identifier(&column_name(original)))
+    });
+    let names = apart(wishes.collect(), reserved);
+    let names = originals.iter().zip(names).map(|(original, sql)| SqlName {
+        sql,
+        original: original.as_ref().to_owned(),
+    });
+    names.collect()
+}
+
+/// Makes identifiers unique. Each wish comes with the name it was made from.
+fn apart(wishes: Vec<(&str, String)>, reserved: &[&str]) -> Vec<String> {
+    let mut taken: HashSet<String> = reserved.iter().map(|name| name.to_lowercase()).collect();
+    let mut kept = Vec::with_capacity(wishes.len());
+    for (original, wish) in &wishes {
+        kept.push(original == wish && taken.insert(wish.to_lowercase()));
+    }
+    let names = wishes.into_iter().zip(kept);
+    let names = names.map(|((_, wish), kept)| match kept {
+        true => wish,
+        false => unique(&wish, &mut taken),
     });
     names.collect()
 }
@@ -141,6 +146,15 @@ fn unique(name: &str, taken: &mut HashSet<String>) -> String {
 /// The longest start of `text` that fits `limit` bytes and ends with a character.
 fn cut(text: &str, limit: usize) -> &str {
     &text[..text.floor_char_boundary(limit)]
+}
+
+/// Table names for reports, in their order and unique: [`table_name`], numbered as columns are.
+pub fn table_names<S: AsRef<str>>(reports: &[S]) -> Vec<String> {
+    let wishes = reports.iter().map(|report| {
+        let report = report.as_ref();
+        (report, table_name(report))
+    });
+    apart(wishes.collect(), &[])
 }
 
 /// A table name for a report: `CUP-Cost-Usage-Report` gives `cup_cost_usage_report`.
@@ -315,6 +329,10 @@ mod tests {
             assert_eq!(table_name(report), table, "{report}");
         }
         assert_eq!(table_name(&"a".repeat(300)).len(), 63);
+        // Unlike a column, a table does not get one of AWS's names.
+        let reports = ["R", "r", "lineitem_usagetype", "R!"];
+        let tables = ["r_2", "r", "lineitem_usagetype", "r_3"];
+        assert_eq!(table_names(&reports), tables);
     }
 
     proptest! {

@@ -241,7 +241,7 @@ impl Owners {
     fn is_a_providers(&self, folder: &str) -> bool {
         let of_data_export = |branch| {
             let above = folder.strip_suffix(branch)?;
-            let above = above.strip_suffix('/').or((above == "").then_some(""))?;
+            let above = above.strip_suffix('/').or(above.is_empty().then_some(""))?;
             self.data_exports.contains(above).then_some(())
         };
         self.partitioned.contains(folder)
@@ -252,6 +252,9 @@ impl Owners {
             || of_data_export(METADATA).is_some()
     }
 }
+
+/// What is called the export of files that lie in the bucket itself.
+const UNNAMED: &str = "bill";
 
 /// Where Data Exports keep their data and their manifests.
 const DATA: &str = "data";
@@ -334,6 +337,8 @@ impl Draft {
         let has_data = self.months.values().any(|month| !month.data.is_empty());
         let report = match root.rsplit('/').next() {
             Some(name) if !name.is_empty() => name.to_owned(),
+            // Names of such files change with the month.
+            _ if family == Family::Months => UNNAMED.to_owned(),
             _ => self.suggested.unwrap_or_default(),
         };
         let mut months = BTreeMap::new();
@@ -364,7 +369,7 @@ impl Draft {
             says_amortized(key::file(&object.key))
         };
         let mut files = self.months.values_mut().flat_map(|month| &mut month.data);
-        if files.all(|file| is_amortized(file)) {
+        if files.all(&is_amortized) {
             return Vec::new();
         }
         let months = self.months.values_mut();

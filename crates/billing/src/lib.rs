@@ -30,7 +30,7 @@ pub mod object;
 pub mod period;
 mod zone;
 
-pub use column::{SqlName, athena_name, column_name, sql_names, table_name};
+pub use column::{SqlName, athena_name, column_name, sql_names, table_name, table_names};
 pub use csv_types::{CsvType, csv_type};
 pub use dialect::{Dialect, canonical};
 pub use error::Error;

@@ -3,16 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
 use billing::{BillingPeriod, Discovery, Export, FileKind, Manifest, Object};
 use futures::{StreamExt, TryStreamExt};
 use store::Store;
 use tokio::sync::OnceCell;
 
 use crate::footer::{Column, Footer};
-use crate::types::sql_type;
-use crate::widen::common_type;
-use crate::{Error, Result, identify};
+use crate::{Error, Result, common, identify};
 
 /// Manifests or footers asked for at the same time.
 const CONCURRENT_READS: usize = 8;
@@ -253,19 +250,7 @@ impl Bill {
     /// # Errors
     /// Those of reading footers.
     pub async fn common_columns(&self, deliveries: &[Delivery]) -> Result<Vec<Column>> {
-        let footers = self.footers(deliveries).await?;
-        let mut columns: Vec<Column> = Vec::new();
-        let mut positions: HashMap<String, usize> = HashMap::new();
-        for column in footers.into_iter().flat_map(|footer| footer.columns) {
-            match positions.get(&column.name) {
-                None => {
-                    positions.insert(column.name.clone(), columns.len());
-                    columns.push(column);
-                }
-                Some(&position) => widen(&mut columns[position].data_type, column.data_type),
-            }
-        }
-        Ok(columns)
+        Ok(common::common_columns(self.footers(deliveries).await?))
     }
 
     /// The footers of all files of some months, in their order.
@@ -310,15 +295,6 @@ impl Bill {
                 manifest: self.store.object_name(manifest),
                 file: self.store.object_name(key),
             })
-    }
-}
-
-/// A type without a counterpart in Postgres stays, so that the error names it.
-fn widen(known: &mut DataType, found: DataType) {
-    match common_type(known, &found) {
-        Some(common) => *known = common,
-        None if sql_type(known).is_some() => *known = found,
-        None => {}
     }
 }
 

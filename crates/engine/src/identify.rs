@@ -13,13 +13,18 @@ const MANIFEST_LIMIT: u64 = 16 * 1024 * 1024;
 /// Exports looked into at the same time.
 const CONCURRENT_LOOKS: usize = 8;
 
+/// Exports that are looked into at all. A bucket that has more holds something else than bills, a
+/// folder of logs for each machine perhaps, and a look at each would take minutes.
+const MOST_LOOKS: usize = 1_000;
+
 /// Months that are looked at before giving up: a month has no files until its first delivery.
 const MONTHS: usize = 2;
 
-/// Tells the formats of exports that are not certain.
+/// Tells the formats of exports that are not certain. Beyond a thousand they stay what their paths
+/// suggest.
 pub(crate) async fn tell_all(store: &Store, exports: &mut [Export]) {
     let uncertain = exports.iter_mut().filter(|export| !export.certain);
-    futures::stream::iter(uncertain)
+    futures::stream::iter(uncertain.take(MOST_LOOKS))
         .for_each_concurrent(CONCURRENT_LOOKS, |export| tell(store, export))
         .await;
 }

@@ -9,6 +9,7 @@
 
 mod annotated;
 mod bill;
+mod common;
 mod compute;
 mod counters;
 mod csv;

@@ -2,9 +2,10 @@
 
 use crate::env::{Env, Test, tests};
 use crate::fixture;
+use crate::generated::two_deliveries;
 use crate::store_checks::*;
 use pg_test::azurite::Azurite;
-use pg_test::bills::MonthBill;
+use pg_test::bills::{MonthBill, samples};
 use pg_test::fault::{Fault, Proxy};
 use pg_test::keys::RsaKey;
 use pg_test::postgres::Cluster;
@@ -19,6 +20,7 @@ pub const TESTS: &[Test] = tests![
     azure_bills_are_read_with_an_account_key,
     azure_bills_are_read_with_a_signature,
     azure_bills_are_read_with_access_tokens,
+    azure_exports_are_read_where_azure_delivers_them,
     azure_listing_goes_over_all_pages,
     azure_file_overwritten_while_it_is_read,
     azure_refusals_say_what_to_do,
@@ -116,6 +118,33 @@ fn azure_bills_are_read_with_a_signature(env: &Env) -> Result<()> {
         &format!("sas_token '?{}'", sas_token(azurite)?),
     )?;
     reads_everything(&mut client, std::slice::from_ref(bill()))
+}
+
+fn azure_exports_are_read_where_azure_delivers_them(env: &Env) -> Result<()> {
+    let Some(azurite) = azurite()? else {
+        return Ok(());
+    };
+    let wanted = [
+        "azure-actual-ea",
+        "azure-actual-ea-short",
+        "azure-focus-parquet",
+    ];
+    for sample in samples() {
+        if !wanted.contains(&sample.name) {
+            continue;
+        }
+        let bill = sample.report.month(2025, 9, 0);
+        azurite.create_container(sample.name)?;
+        azurite.put_all(sample.name, objects(&bill))?;
+        let mut client = env.database_with_extension(DATABASE)?;
+        client.batch_execute(&server(azurite, sample.name, &azurite.endpoint()))?;
+        map(&mut client, &account_key(azurite))?;
+        two_deliveries(&mut client, &sample, &bill, |bill| {
+            azurite.put_all(sample.name, objects(bill))
+        })
+        .map_err(|error| format!("{}: {}", sample.name, crate::describe(&*error)))?;
+    }
+    Ok(())
 }
 
 fn azure_listing_goes_over_all_pages(env: &Env) -> Result<()> {

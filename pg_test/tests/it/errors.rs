@@ -349,7 +349,7 @@ fn bad_urls(env: &Env) -> Result<()> {
         "bills",
         "http://b",
         "file://relative/x",
-        "gs://b",
+        "gs://b/folder",
     ] {
         refused(
             &mut client,

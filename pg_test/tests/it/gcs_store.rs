@@ -2,9 +2,10 @@
 
 use crate::env::{Env, Test, tests};
 use crate::fixture;
+use crate::generated::two_deliveries;
 use crate::store_checks::*;
 use pg_test::Result;
-use pg_test::bills::MonthBill;
+use pg_test::bills::{MonthBill, samples};
 use pg_test::gcs::{Gcs, READER, STRANGER};
 use pg_test::keys::RsaKey;
 use pg_test::postgres::Cluster;
@@ -15,6 +16,7 @@ use std::sync::OnceLock;
 
 pub const TESTS: &[Test] = tests![
     gcs_bills_are_read_with_a_service_account,
+    gcs_exports_are_read_where_they_are_landed,
     gcs_file_overwritten_while_it_is_read,
     gcs_refusals_say_what_to_do,
     gcs_key_cannot_name_a_host_or_go_unsigned,
@@ -104,6 +106,29 @@ fn gcs_bills_are_read_with_a_service_account(env: &Env) -> Result<()> {
     let listings = |r: &&pg_test::s3::Request| r.query.contains("continuation-token=");
     assert!(requests.iter().filter(listings).count() > 1, "{requests:?}");
     assert!(requests.iter().any(|r| r.status == 206), "ranges are read");
+    Ok(())
+}
+
+fn gcs_exports_are_read_where_they_are_landed(env: &Env) -> Result<()> {
+    let put = |gcs: &Gcs, bill: &MonthBill| {
+        for (key, bytes) in objects(bill) {
+            gcs.put(&key, bytes);
+        }
+        Ok(())
+    };
+    for sample in samples() {
+        if !["gcp-detailed-parquet", "gcp-detailed-csv"].contains(&sample.name) {
+            continue;
+        }
+        let bill = sample.report.month(2025, 9, 0);
+        let gcs = Gcs::start(BUCKET, 2, key()?)?;
+        put(&gcs, &bill)?;
+        let mut client = env.database_with_extension(DATABASE)?;
+        client.batch_execute(&server(&gcs))?;
+        map(&mut client, &mapping(&file(READER)?))?;
+        two_deliveries(&mut client, &sample, &bill, |bill| put(&gcs, bill))
+            .map_err(|error| format!("{}: {}", sample.name, crate::describe(&*error)))?;
+    }
     Ok(())
 }
 

@@ -475,18 +475,31 @@ fn same(
 
 fn synced(env: &Env, sample: &Sample) -> Result<()> {
     let (sample, bill, mut client) = uploaded(env, sample, "sync")?;
+    two_deliveries(&mut client, &sample, &bill, |bill| {
+        upload(env, &sample.report.bucket, bill)
+    })
+}
+
+/// The export that the server reads is found and loaded, and loaded again when `upload` has
+/// delivered it again.
+pub fn two_deliveries(
+    client: &mut Client,
+    sample: &Sample,
+    bill: &MonthBill,
+    upload: impl FnOnce(&MonthBill) -> Result<()>,
+) -> Result<()> {
     let expected = sample.report.format.discovered_as(sample.report.encoding);
-    let prefix = discovered(&mut client, expected)?;
+    let prefix = discovered(client, expected)?;
     client.query_one(
         "SELECT cost_analytics.cost_add_source('sample', server => 'bills', prefix => $1)",
         &[&prefix],
     )?;
-    sync(&mut client)?;
-    add_up(&mut client, "the first delivery", &bill.totals)?;
+    sync(client)?;
+    add_up(client, "the first delivery", &bill.totals)?;
     let bill = sample.report.month(2025, 9, 1);
-    upload(env, &sample.report.bucket, &bill)?;
-    sync(&mut client)?;
-    add_up(&mut client, "the second delivery", &bill.totals)
+    upload(&bill)?;
+    sync(client)?;
+    add_up(client, "the second delivery", &bill.totals)
 }
 
 /// The month's rows are there once, and its costs are the generator's.

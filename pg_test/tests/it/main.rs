@@ -11,6 +11,7 @@ mod backend;
 mod cancel;
 mod credentials;
 mod cron;
+mod csv;
 mod damage;
 mod drift;
 mod dump;
@@ -59,6 +60,7 @@ const MODULES: &[&[Test]] = &[
     nise::TESTS,
     answers::TESTS,
     formats::TESTS,
+    csv::TESTS,
     sync::TESTS,
     sync_faults::TESTS,
     swap::TESTS,

@@ -98,8 +98,7 @@ fn real_months_amortize_as_published(env: &Env) -> Result<()> {
     };
     let mut client = real::database(env, "normal-real", &bills)?;
     client.batch_execute(
-        "SELECT cost_analytics.cost_add_source('workshop', 'bills', 'cur/WorkshopCUR');
-         UPDATE cost_analytics.sources SET facts = true",
+        "SELECT cost_analytics.cost_add_source('workshop', 'bills', 'cur/WorkshopCUR', facts => true)",
     )?;
     sync(&mut client)?;
     for (month, amortized) in AMORTIZED {
@@ -171,6 +170,14 @@ fn the_query_runs_where_the_bill_lies_and_says_the_same(env: &Env) -> Result<()>
         "SELECT cost_analytics.normalization_sql('press')",
     )?;
     assert!(query.contains("FROM cost_analytics.press\n"), "{query}");
+    let explain = client.query(&format!("EXPLAIN {query}"), &[])?;
+    let explain: Vec<&str> = explain.iter().map(|row| row.get(0)).collect();
+    assert!(
+        explain
+            .iter()
+            .any(|line| line.contains("Pushed Aggregates")),
+        "{explain:#?}"
+    );
     let columns = "billing_period, date, account_id, service, region, charge_group, cost, amortized_cost, line_items";
     let differ = format!(
         "SELECT count(*)::text FROM ((SELECT {columns} FROM ({query}) q EXCEPT ALL SELECT {columns} FROM cost_analytics.costs_daily) \

@@ -418,6 +418,8 @@ fn files_in_folders_named_after_months_are_exports() {
         assert_eq!(export.layout, Layout::Months, "{key}");
         assert!(export.months.contains_key(&month("2025-11")), "{key}");
         assert!(!export.certain && !export.has_year_and_month(), "{key}");
+        let report = if root.is_empty() { "bill" } else { root };
+        assert_eq!(export.report, report, "{key}");
     }
 }
 

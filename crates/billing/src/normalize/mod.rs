@@ -111,10 +111,15 @@ pub fn normalization_sql(
     let mut select = |expression: &str, name: &str| {
         let _ = write!(sql, ",\n       {expression} AS {name}");
     };
-    for name in &dimensions {
-        select(&rules.dimension(name, &table), name);
+    let mut keys = vec!["1".to_owned()];
+    for (place, name) in (2..).zip(&dimensions) {
+        let expression = rules.dimension(name, &table);
+        select(&expression, name);
+        // Grouping by a constant would keep the whole query from running where the bill lies.
+        if !is_constant(&expression) {
+            keys.push(place.to_string());
+        }
     }
-    let mut keys: Vec<String> = (1..=dimensions.len() + 1).map(|n| n.to_string()).collect();
     if grain == Grain::Usage {
         for (name, labels) in [
             ("tags", &rules.tags),
@@ -133,6 +138,12 @@ pub fn normalization_sql(
     select("count(*)", "line_items");
     let _ = write!(sql, "\n  FROM {relation}\n GROUP BY {}", keys.join(", "));
     sql
+}
+
+/// Whether an expression, as the rules make them, names no column.
+fn is_constant(expression: &str) -> bool {
+    expression.starts_with("NULL::")
+        || expression.starts_with('\'') && expression.ends_with("'::text")
 }
 
 /// The expression behind one column of [`normalization_sql`], such as `account_id` or `cost`;

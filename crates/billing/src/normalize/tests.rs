@@ -203,6 +203,14 @@ fn tags_are_made_of_what_there_is_and_group_by_it() {
 }
 
 #[test]
+fn constants_are_no_group_keys() {
+    let columns = columns("line_item_usage_account_id line_item_unblended_cost#d");
+    let sql = normalization_sql(&columns, "t", None, Grain::Daily);
+    // Period, day, invoice month and account; what else there is is the same on all rows.
+    assert!(sql.ends_with("\n GROUP BY 1, 2, 3, 6"), "{sql}");
+}
+
+#[test]
 fn every_rule_is_of_a_column_there_is() {
     let names = [DAILY, USAGE].concat();
     let sums = [COSTS, USAGE_SUMS].concat();

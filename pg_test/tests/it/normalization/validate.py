@@ -22,7 +22,7 @@ package = os.path.dirname(os.path.dirname(focus_validator.__file__))
 with tempfile.TemporaryDirectory() as folder:
     parquet = os.path.join(folder, "focus.parquet")
     duckdb.sql(
-        f"COPY (FROM read_csv('{csv}', header = true, auto_detect = false, columns = {{{columns}}})) TO '{parquet}'"
+        f"COPY (FROM read_csv('{csv}', header = true, auto_detect = false, quote = '\"', escape = '\"', columns = {{{columns}}})) TO '{parquet}'"
     )
     run = subprocess.run(
         [sys.executable, "-c", "from focus_validator.main import main; main()"]

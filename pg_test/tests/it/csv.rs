@@ -1,0 +1,449 @@
+//! Bills in CSV: every cell, every way to ask, and what is said of files that are not as they should be.
+
+use crate::env::{Env, Test, tests};
+use crate::fixture;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use pg_test::Result;
+use pg_test::duckdb::DuckDb;
+use postgres::Client;
+use postgres::error::DbError;
+use serde_json::Value;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+pub const TESTS: &[Test] = tests![
+    samples_of_all_providers_show_every_cell_as_duckdb_reads_it,
+    pushdown_changes_no_answer,
+    a_month_is_synced_with_its_tags,
+    analyze_counts_rows_that_no_footer_tells,
+    a_malformed_record_is_named_with_file_line_and_column,
+    a_large_file_takes_little_memory_and_can_be_cancelled,
+];
+
+fn gzip(text: &[u8]) -> Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(text)?;
+    Ok(encoder.finish()?)
+}
+
+/// A database and a bucket of one name, the one reading the other.
+fn connected(env: &Env, name: &str) -> Result<Client> {
+    fixture::empty_bucket(env, name)?;
+    let mut client = env.database_with_extension(name)?;
+    fixture::connect(&mut client, env, name)?;
+    Ok(client)
+}
+
+/// Every row of a query, its cells as text.
+fn rows(client: &mut Client, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
+    let messages = client
+        .simple_query(sql)
+        .map_err(|error| format!("{sql}: {error:?}"))?;
+    let rows = messages.iter().filter_map(|message| match message {
+        postgres::SimpleQueryMessage::Row(row) => {
+            let cells = (0..row.len()).map(|i| row.get(i).map(str::to_owned));
+            Some(cells.collect())
+        }
+        _ => None,
+    });
+    Ok(rows.collect())
+}
+
+/// The only cell of a query's answer.
+fn cell(client: &mut Client, sql: &str) -> Result<String> {
+    let cell = rows(client, sql)?.into_iter().flatten().next().flatten();
+    Ok(cell.ok_or_else(|| format!("no answer to {sql}"))?)
+}
+
+/// Where the samples of providers are, or nothing, with a word about it.
+fn samples() -> Option<PathBuf> {
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
+    let folder = std::env::var_os("CUR_FDW_SAMPLES").map_or_else(beside, PathBuf::from);
+    if !folder.join("focus/focus_sample.csv").is_file() {
+        eprintln!(
+            "skipped: no samples in {} (CUR_FDW_SAMPLES)",
+            folder.display()
+        );
+        return None;
+    }
+    Some(folder)
+}
+
+const SAMPLES: [&str; 14] = [
+    "aws-cur-csv/2022-07-01-alt-columns.csv",
+    "aws-cur-csv/2023-06-01-not-final.csv",
+    "aws-cur-csv/2023-06-01.csv",
+    "aws-cur-csv/empty_frame.csv",
+    "azure/azure_camelCased.csv",
+    "azure/azure_version_2.csv",
+    "azure/camel_azure_version_2.csv",
+    "azure/costreport_a243c6f2-199f-4074-9a2c-40e671cf1584.csv",
+    "focus/focus_sample.csv",
+    "gcp/202011_export_flattened.csv",
+    "cur2-csv/anonymize/sample-cur20.csv",
+    "cur2-csv/anonymize/sample-legacy-csv.csv",
+    "cur2-csv/keboola/cur_1_0/sample_billing_data.csv",
+    "cur2-csv/keboola/cur_2_0/sample_billing_data_v2.csv",
+];
+
+/// Its header has a column more than its records, which no reader can make sense of, nor does DuckDB.
+const RAGGED: &str = "aws-cur-csv/test_cur.csv";
+
+fn samples_of_all_providers_show_every_cell_as_duckdb_reads_it(env: &Env) -> Result<()> {
+    let Some(folder) = samples() else {
+        return Ok(());
+    };
+    let mut client = connected(env, "csv-samples")?;
+    let mut duckdb = DuckDb::start()?;
+    for (number, sample) in SAMPLES.iter().enumerate() {
+        let key = format!("s{number}/2025-11/file.csv");
+        let path = folder.join(sample);
+        env.gateway
+            .put("csv-samples", &key, std::fs::read(&path)?)?;
+        client.batch_execute(&format!(
+            "IMPORT FOREIGN SCHEMA s{number} FROM SERVER bills INTO public"
+        ))?;
+        compare(&mut client, &mut duckdb, &format!("s{number}"), &path)
+            .map_err(|error| format!("{sample}: {error}"))?;
+    }
+    let bytes = std::fs::read(folder.join(RAGGED))?;
+    env.gateway
+        .put("csv-samples", "ragged/2025-11/file.csv", bytes)?;
+    client.batch_execute("IMPORT FOREIGN SCHEMA ragged FROM SERVER bills INTO public")?;
+    let error = error_of(&mut client, "SELECT * FROM ragged")?;
+    let said = "ragged/2025-11/file.csv, line 2: the record has 130 fields, but the header has 131";
+    assert!(error.message().ends_with(said), "{error:?}");
+    Ok(())
+}
+
+/// Compares a foreign table with the text that DuckDB finds in the file's cells.
+fn compare(client: &mut Client, duckdb: &mut DuckDb, table: &str, file: &Path) -> Result<()> {
+    let columns = rows(
+        client,
+        &format!(
+            "SELECT format_type(a.atttypid, -1), a.attname,
+                    (SELECT option_value FROM pg_options_to_table(a.attfdwoptions))
+               FROM pg_attribute a WHERE a.attrelid = '{table}'::regclass AND a.attnum > 0
+                AND a.attname <> 'billing_period' ORDER BY a.attnum"
+        ),
+    )?;
+    // One sample mixes line ends, which DuckDB's strict mode refuses.
+    let theirs = format!(
+        "read_csv('{}', header = true, all_varchar = true, quote = '\"', escape = '\"', delim = ',', strict_mode = false)",
+        file.display()
+    );
+    let found = duckdb.ask(&format!("SELECT count(*) FROM (DESCRIBE FROM {theirs})"))?;
+    assert_eq!(found.rows[0][0], Some(columns.len().to_string()), "columns");
+    let ours = rows(client, &format!("SELECT * FROM {table}"))?;
+    let theirs = duckdb.ask(&format!("FROM {theirs}"))?.rows;
+    assert_eq!(ours.len(), theirs.len(), "rows");
+    let is_focus = file.to_string_lossy().contains("focus");
+    for (number, (ours, theirs)) in ours.iter().zip(&theirs).enumerate() {
+        for (column, (ours, theirs)) in columns.iter().zip(ours.iter().zip(theirs)) {
+            let theirs = theirs.as_deref().filter(|cell| !cell.is_empty());
+            let theirs = theirs.filter(|cell| !(is_focus && *cell == "NULL"));
+            let kind = column[0].as_deref().unwrap_or_default();
+            let same = match (ours.as_deref(), theirs) {
+                (None, None) => true,
+                (Some(ours), Some(theirs)) => means(kind, theirs, ours),
+                _ => false,
+            };
+            if !same {
+                return Err(format!("row {number}, {column:?}: {ours:?} for {theirs:?}").into());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether a cell of the file means what Postgres shows for it.
+fn means(kind: &str, cell: &str, shown: &str) -> bool {
+    match kind {
+        "text" => cell == shown,
+        "double precision" => cell.parse::<f64>().ok() == shown.parse().ok(),
+        "timestamp without time zone" => {
+            let cell = cell
+                .replace('T', " ")
+                .replace('Z', "")
+                .replace("+00:00", "");
+            let trimmed = match cell.contains('.') {
+                true => cell.trim_end_matches('0').trim_end_matches('.'),
+                false => &cell,
+            };
+            trimmed == shown
+        }
+        "date" => {
+            let day = cell.split_once(' ').map_or(cell, |(day, _)| day);
+            match day.split('/').collect::<Vec<_>>()[..] {
+                [month, day, year] => format!("{year}-{month}-{day}") == shown,
+                _ => day == shown,
+            }
+        }
+        "jsonb" => {
+            let value = |text: &str| serde_json::from_str::<Value>(text).ok();
+            let python = cell.replace('\'', "\"").replace("None", "null");
+            let meant = value(cell)
+                .or_else(|| value(&format!("{{{cell}}}")))
+                .or_else(|| value(&python));
+            meant.is_some() && meant == value(shown)
+        }
+        _ => false,
+    }
+}
+
+/// An Azure export of one month: every type, tags, empty cells, and texts that need quotes.
+fn azure(env: &Env, bucket: &str) -> Result<Client> {
+    let client = connected(env, bucket)?;
+    for file in 0..2 {
+        let mut text = String::from(
+            "\u{feff}SubscriptionId,Date,MeterCategory,costInBillingCurrency,Tags,additionalInfo\r\n",
+        );
+        for n in 0..1500 {
+            let n = n * 2 + file;
+            let category = match n % 7 {
+                0 => String::new(),
+                1 => "\"Storage, \"\"hot\"\"\"".to_owned(),
+                n => format!("Category {n}"),
+            };
+            let tags = match n % 5 {
+                0 => String::new(),
+                1 => "\"\"\"env\"\": \"\"prod\"\",\"\"n\"\": 1\"".to_owned(),
+                2 => "{}".to_owned(),
+                _ => "\"{\"\"env\"\": \"\"dev\"\"}\"".to_owned(),
+            };
+            let cost = if n % 11 == 0 {
+                String::new()
+            } else {
+                format!("{}", f64::from(n) / 7.0)
+            };
+            let day = 1 + n % 28;
+            let day = if file == 0 {
+                format!("11/{day:02}/2025")
+            } else {
+                format!("2025-11-{day:02}")
+            };
+            write!(
+                text,
+                "s-{},{day},{category},{cost},{tags},\"two\nlines {n}\"\r\n",
+                n % 3
+            )?;
+        }
+        let key = format!("az/e/20251101-20251130/run/part_0_{file:04}.csv.gz");
+        env.gateway.put(bucket, &key, gzip(text.as_bytes())?)?;
+    }
+    Ok(client)
+}
+
+const QUESTIONS: [&str; 22] = [
+    "count(*) FROM t",
+    "count(*), count(tags), count(meter_category), count(cost_in_billing_currency) FROM t",
+    "* FROM t",
+    "additional_info FROM t WHERE cost_in_billing_currency > 300",
+    "* FROM t WHERE tags IS NULL",
+    "count(*) FROM t WHERE tags IS NOT NULL AND meter_category IS NULL",
+    "count(*) FROM t WHERE tags ->> 'env' = 'prod'",
+    "count(*) FROM t WHERE tags = '{}'",
+    "count(*) FROM t WHERE tags @> '{\"env\": \"dev\"}' AND date < '2025-11-10'",
+    "tags, count(*) FROM t GROUP BY tags",
+    "DISTINCT tags FROM t",
+    "count(DISTINCT tags) FROM t",
+    "tags FROM t ORDER BY tags DESC NULLS LAST, additional_info COLLATE \"C\" LIMIT 10",
+    "coalesce(tags, '{}') FROM t WHERE date = '2025-11-03'",
+    "CASE WHEN tags IS NULL THEN 1 ELSE 2 END, count(*) FROM t GROUP BY 1",
+    "count(*) FILTER (WHERE tags IS NULL) FROM t",
+    "date, sum(cost_in_billing_currency) FROM t GROUP BY date",
+    "meter_category, max(date), min(subscription_id COLLATE \"C\") FROM t GROUP BY 1",
+    "count(*) FROM t WHERE meter_category LIKE 'Storage, \"hot%'",
+    "* FROM t WHERE subscription_id IN ('s-1', 's-9') AND meter_category = 'Category 3'",
+    "cost_in_billing_currency FROM t ORDER BY 1 DESC NULLS LAST LIMIT 5",
+    "count(*) FROM t WHERE billing_period = '2025-11-01' AND additional_info LIKE E'two\\nlines 1%'",
+];
+
+fn pushdown_changes_no_answer(env: &Env) -> Result<()> {
+    let mut client = azure(env, "csv-pushdown")?;
+    client.batch_execute("IMPORT FOREIGN SCHEMA az FROM SERVER bills INTO public")?;
+    client.batch_execute("ALTER FOREIGN TABLE e RENAME TO t; CREATE TABLE heap AS TABLE t")?;
+    let types =
+        "SELECT string_agg(attname || ' ' || format_type(atttypid, -1), ', ' ORDER BY attnum)
+                   FROM pg_attribute WHERE attrelid = 't'::regclass AND attnum > 0";
+    assert_eq!(
+        cell(&mut client, types)?,
+        "subscription_id text, date date, meter_category text, cost_in_billing_currency double precision, \
+         tags jsonb, additional_info text, billing_period date"
+    );
+    assert_eq!(cell(&mut client, "SELECT count(*) FROM heap")?, "3000");
+    for question in QUESTIONS {
+        let ask = |client: &mut Client, table: &str, pushdown: bool| -> Result<Vec<_>> {
+            client.batch_execute(&format!("SET cur_fdw.enable_pushdown = {pushdown}"))?;
+            let sql = format!(
+                "SELECT {}",
+                question.replace("FROM t", &format!("FROM {table}"))
+            );
+            let mut rows = rows(client, &sql)?;
+            // Sums of doubles may differ in their last digit.
+            for cell in rows.iter_mut().flatten().flatten() {
+                if let Ok(number) = cell.parse::<f64>() {
+                    *cell = format!("{number:.9}");
+                }
+            }
+            rows.sort();
+            Ok(rows)
+        };
+        let heap = ask(&mut client, "heap", false)?;
+        assert!(!heap.is_empty(), "{question}");
+        assert_eq!(ask(&mut client, "t", true)?, heap, "{question}");
+        assert_eq!(ask(&mut client, "t", false)?, heap, "{question}");
+    }
+    client.batch_execute("SET cur_fdw.enable_pushdown = on")?;
+    let plan = rows(
+        &mut client,
+        "EXPLAIN SELECT count(*) FROM t WHERE tags IS NULL",
+    )?;
+    let plan = format!("{plan:?}");
+    assert!(plan.contains("Pushed Filter: (tags IS NULL)"), "{plan}");
+    Ok(())
+}
+
+fn a_month_is_synced_with_its_tags(env: &Env) -> Result<()> {
+    let mut client = azure(env, "csv-sync")?;
+    client.batch_execute("IMPORT FOREIGN SCHEMA az FROM SERVER bills INTO public")?;
+    client.batch_execute(
+        "CREATE TABLE target (LIKE e);
+         SELECT cost_analytics.load_month('e', '2025-11-01', 'target')",
+    )?;
+    let difference = "SELECT (SELECT count(*) FROM (TABLE e EXCEPT ALL TABLE target) d)
+                          || ' ' || (SELECT count(*) FROM (TABLE target EXCEPT ALL TABLE e) d)
+                          || ' ' || (SELECT count(*) FROM target WHERE tags ->> 'env' = 'prod')";
+    assert_eq!(cell(&mut client, difference)?, "0 0 600");
+    Ok(())
+}
+
+fn analyze_counts_rows_that_no_footer_tells(env: &Env) -> Result<()> {
+    let mut client = azure(env, "csv-analyze")?;
+    client.batch_execute("IMPORT FOREIGN SCHEMA az FROM SERVER bills INTO public; ANALYZE e")?;
+    let tuples: f64 = cell(
+        &mut client,
+        "SELECT reltuples FROM pg_class WHERE relname = 'e'",
+    )?
+    .parse()?;
+    assert!((2_900.0..3_100.0).contains(&tuples), "{tuples}");
+    let nulls = "SELECT round(null_frac::numeric, 1) FROM pg_stats WHERE tablename = 'e' AND attname = 'tags'";
+    assert_eq!(cell(&mut client, nulls)?, "0.2");
+    Ok(())
+}
+
+fn error_of(client: &mut Client, sql: &str) -> Result<DbError> {
+    match client.simple_query(sql) {
+        Ok(_) => Err(format!("accepted: {sql}").into()),
+        Err(error) => Ok(error.as_db_error().cloned().ok_or("no answer")?),
+    }
+}
+
+fn a_malformed_record_is_named_with_file_line_and_column(env: &Env) -> Result<()> {
+    let name = "csv-malformed";
+    let mut client = connected(env, name)?;
+    let header = "line_item_usage_account_id,line_item_unblended_cost,resource_tags";
+    let key = "cur/20251101-20251201/e-1.csv.gz";
+    let whole = format!("{header}\n1,1.5,\"{{\"\"k\"\": 1}}\"\n");
+    env.gateway.put(name, key, gzip(whole.as_bytes())?)?;
+    client.batch_execute("IMPORT FOREIGN SCHEMA cur FROM SERVER bills INTO public")?;
+    assert_eq!(
+        cell(&mut client, "SELECT resource_tags ->> 'k' FROM cur")?,
+        "1"
+    );
+    for (line, code, said) in [
+        (
+            "2,\"1,5\",",
+            "22P02",
+            "line 3: column \"line_item_unblended_cost\" holds \"1,5\", which is no double precision",
+        ),
+        (
+            "2,,{k: 1}",
+            "22P02",
+            "line 3: column \"resource_tags\" holds \"{k: 1}\", which is no JSON",
+        ),
+        (
+            "2,1",
+            "22P04",
+            "line 3: the record has 2 fields, but the header has 3",
+        ),
+        (
+            "2,1,\"x",
+            "22P04",
+            "line 3: a quote that opens in this record is not closed",
+        ),
+    ] {
+        env.gateway
+            .put(name, key, gzip(format!("{whole}{line}").as_bytes())?)?;
+        for sql in [
+            "SELECT * FROM cur",
+            "SELECT count(*), sum(line_item_unblended_cost), count(resource_tags) FROM cur",
+        ] {
+            let error = error_of(&mut client, sql)?;
+            let message = error.message();
+            assert!(
+                message.contains(&format!("s3://{name}/{key}, {said}")),
+                "{error:?}"
+            );
+            assert_eq!(error.code().code(), code, "{error:?}");
+            assert!(
+                error.hint().is_some_and(|hint| hint.len() > 20),
+                "{error:?}"
+            );
+        }
+    }
+    // JSON that jsonb cannot hold.
+    env.gateway.put(
+        name,
+        key,
+        gzip(format!("{whole}2,1,\"{{\"\"k\"\": \"\"\\u0000\"\"}}\"\n").as_bytes())?,
+    )?;
+    let error = error_of(&mut client, "SELECT resource_tags FROM cur")?;
+    assert_eq!(error.code().code(), "22P05", "{error:?}");
+    env.gateway.put(name, key, whole.into_bytes())?;
+    assert_eq!(
+        cell(&mut client, "SELECT count(*) FROM cur")?,
+        "1",
+        "the session goes on"
+    );
+    Ok(())
+}
+
+/// 400 MB of text in 4 MB.
+fn a_large_file_takes_little_memory_and_can_be_cancelled(env: &Env) -> Result<()> {
+    let name = "csv-large";
+    let mut client = connected(env, name)?;
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder
+        .write_all(b"line_item_usage_account_id,line_item_unblended_cost,line_item_usage_type\n")?;
+    let line = format!("111122223333,0.0300000000,{}\n", "x".repeat(960));
+    for _ in 0..400 {
+        encoder.write_all(line.repeat(1000).as_bytes())?;
+    }
+    let key = "cur/20251101-20251201/e-1.csv.gz";
+    env.gateway.put(name, key, encoder.finish()?)?;
+    client.batch_execute("IMPORT FOREIGN SCHEMA cur FROM SERVER bills INTO public")?;
+    let sum = "SELECT round(sum(line_item_unblended_cost)) FROM cur";
+    assert_eq!(cell(&mut client, sum)?, "12000");
+    let all = "SELECT count(*) FROM cur WHERE length(line_item_usage_type) = 960";
+    assert_eq!(cell(&mut client, all)?, "400000");
+    let pid = cell(&mut client, "SELECT pg_backend_pid()")?;
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let peak: u64 = peak
+        .and_then(|text| text.trim().strip_suffix(" kB")?.parse().ok())
+        .ok_or("no VmHWM")?;
+    eprintln!("  peak {} MB", peak / 1024);
+    assert!(peak < 250 << 10, "{peak} KB");
+
+    client.batch_execute("SET statement_timeout = '300ms'")?;
+    let began = Instant::now();
+    let error = error_of(&mut client, all)?;
+    assert_eq!(error.code().code(), "57014", "{error:?}");
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    Ok(())
+}
