@@ -18,6 +18,8 @@ use super::format::CsvStyle;
 pub(super) enum Times {
     /// `2025-09-01T00:00:00Z`, AWS's.
     Zulu,
+    /// `2025-09-01 00:00:00`, FOCUS's sample.
+    Bare,
     /// `2025-09-01 00:00:00.123000+00:00`, Python's way with BigQuery's.
     Offset,
 }
@@ -132,6 +134,7 @@ impl<W: Write> CsvFile<W> {
         let (day, time) = (&text[..10], &text[11..19]);
         let written = match self.times {
             Times::Zulu => write!(self.line, "{day}T{time}Z"),
+            Times::Bare => write!(self.line, "{day} {time}"),
             Times::Offset if micros == 0 => write!(self.line, "{day} {time}+00:00"),
             Times::Offset => write!(self.line, "{day} {time}.{micros:06}+00:00"),
         };

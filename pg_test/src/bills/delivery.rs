@@ -30,7 +30,7 @@ pub(super) fn deliver<D: Destination>(
 ) -> Result<Totals, Error> {
     match report.format {
         BillFormat::Cur => cur::deliver(report, month, restatement, to),
-        BillFormat::Cur2 | BillFormat::AwsFocus(_) => {
+        BillFormat::Cur2 | BillFormat::AwsFocus(_) | BillFormat::Focus(_) => {
             exports::deliver(report, month, restatement, to)
         }
         BillFormat::AzureActual(_) | BillFormat::AzureAmortized(_) | BillFormat::AzureFocus => {

@@ -30,7 +30,9 @@ enum Table {
 impl Table {
     fn new(report: &Report) -> Self {
         match report.format {
-            BillFormat::AwsFocus(version) => Table::Focus(Focus::new(version)),
+            BillFormat::AwsFocus(version) | BillFormat::Focus(version) => {
+                Table::Focus(Focus::new(version))
+            }
             _ => Table::Cur2(Shape::new(report.split_costs)),
         }
     }
@@ -97,7 +99,10 @@ fn file(report: &Report, schema: &SchemaRef) -> (FileKind, &'static str) {
         Encoding::Parquet => (FileKind::Parquet(ParquetStyle::Aws), ".snappy.parquet"),
         Encoding::Csv(style) => {
             let headers = schema.fields().iter().map(|f| f.name().clone()).collect();
-            let times = Times::Zulu;
+            let times = match report.format {
+                BillFormat::Focus(_) => Times::Bare,
+                _ => Times::Zulu,
+            };
             (
                 FileKind::Csv {
                     style,
@@ -122,6 +127,13 @@ impl Folders {
     fn new(estate: &Estate<'_>) -> Self {
         let (report, month) = (estate.report, estate.month);
         let root = root(report);
+        if let BillFormat::Focus(_) = report.format {
+            return Folders {
+                execution: String::new(),
+                data: format!("{root}/{:04}-{:02}", month.year, month.month),
+                metadata: Vec::new(),
+            };
+        }
         // Real FOCUS exports have it in lower case.
         let key = match report.format {
             BillFormat::AwsFocus(_) => "billing_period",

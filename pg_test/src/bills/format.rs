@@ -9,6 +9,8 @@ pub enum BillFormat {
     Cur2,
     /// AWS Data Exports, `FOCUS_1_0_AWS` or `FOCUS_1_2_AWS`.
     AwsFocus(FocusVersion),
+    /// The same files in folders of somebody's own making, without a manifest.
+    Focus(FocusVersion),
     /// Azure Cost Management, actual costs: purchases when they were made.
     AzureActual(AzureDialect),
     /// Azure Cost Management, amortized costs: purchases spread over what they covered.
@@ -88,6 +90,12 @@ impl CsvStyle {
     /// As AWS writes it.
     pub const GZIP: CsvStyle = CsvStyle {
         packing: Packing::Gzip,
+        ..CsvStyle::PLAIN
+    };
+
+    /// As FOCUS's own sample is written.
+    pub const FOCUS: CsvStyle = CsvStyle {
+        null: "NULL",
         ..CsvStyle::PLAIN
     };
 
@@ -179,6 +187,7 @@ impl BillFormat {
             (BillFormat::Cur, Encoding::Csv(_)) => "aws-cur-csv",
             (BillFormat::Cur2, _) => "aws-cur2",
             (BillFormat::AwsFocus(_), _) => "aws-focus",
+            (BillFormat::Focus(_), _) => "focus",
             (BillFormat::AzureActual(_), _) => "azure-actual",
             (BillFormat::AzureAmortized(_), _) => "azure-amortized",
             (BillFormat::AzureFocus, _) => "azure-focus",

@@ -28,10 +28,10 @@ fn the_bill_is_the_same_in_all_formats_of_a_cloud() {
     let aws = of(|format| {
         matches!(
             format,
-            BillFormat::Cur | BillFormat::Cur2 | BillFormat::AwsFocus(_)
+            BillFormat::Cur | BillFormat::Cur2 | BillFormat::AwsFocus(_) | BillFormat::Focus(_)
         )
     });
-    assert_eq!(aws.len(), 18);
+    assert_eq!(aws.len(), 20);
     for (name, totals) in &aws {
         let first = &aws[0].1;
         assert_eq!(totals.unblended, first.unblended, "{name}");
@@ -280,9 +280,10 @@ impl Reading {
         let paths = paths.join(", ");
         let read = match sample.report.encoding {
             Encoding::Parquet => format!("read_parquet([{paths}])"),
-            Encoding::Csv(_) => format!(
+            Encoding::Csv(style) => format!(
                 "read_csv([{paths}], header = true, all_varchar = true, delim = ',', quote = '\"', \
-                 escape = '\"', max_line_size = 10000000)"
+                 escape = '\"', nullstr = '{}', max_line_size = 10000000)",
+                style.null
             ),
         };
         let sql = format!("CREATE OR REPLACE VIEW \"{name}\" AS SELECT * FROM {read}");
@@ -332,7 +333,9 @@ fn cost(report: &Report) -> String {
             Encoding::Parquet => decimal("line_item_unblended_cost"),
         },
         BillFormat::Cur2 => decimal("line_item_unblended_cost"),
-        BillFormat::AwsFocus(_) | BillFormat::AzureFocus => decimal("\"BilledCost\""),
+        BillFormat::AwsFocus(_) | BillFormat::Focus(_) | BillFormat::AzureFocus => {
+            decimal("\"BilledCost\"")
+        }
         BillFormat::AzureActual(AzureDialect::EaShort)
         | BillFormat::AzureAmortized(AzureDialect::EaShort) => decimal("\"Cost\""),
         // DuckDB's names have no case.
@@ -354,7 +357,9 @@ fn cost(report: &Report) -> String {
 /// And of its amortized cost, where the format has it as a column.
 fn amortized(report: &Report) -> Option<String> {
     match report.format {
-        BillFormat::AwsFocus(_) | BillFormat::AzureFocus => Some(decimal("\"EffectiveCost\"")),
+        BillFormat::AwsFocus(_) | BillFormat::Focus(_) | BillFormat::AzureFocus => {
+            Some(decimal("\"EffectiveCost\""))
+        }
         BillFormat::AzureAmortized(_) => Some(cost(report)),
         _ => None,
     }

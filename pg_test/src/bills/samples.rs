@@ -41,7 +41,7 @@ fn aws_report() -> Report {
 }
 
 fn aws() -> Vec<Sample> {
-    use BillFormat::{AwsFocus, Cur, Cur2};
+    use BillFormat::{AwsFocus, Cur, Cur2, Focus};
     use FocusVersion::{V1_0, V1_2};
     let sample = |name, format, encoding, delivery| Sample {
         name,
@@ -131,6 +131,18 @@ fn aws() -> Vec<Sample> {
         ),
         sample("focus10-csv", AwsFocus(V1_0), csv, Delivery::PLAIN),
         sample("focus12-csv-new", AwsFocus(V1_2), csv, NEW),
+        sample(
+            "focus-plain-parquet",
+            Focus(V1_2),
+            Encoding::Parquet,
+            Delivery::PLAIN,
+        ),
+        sample(
+            "focus-plain-csv",
+            Focus(V1_0),
+            Encoding::Csv(CsvStyle::FOCUS),
+            Delivery::PLAIN,
+        ),
     ]
 }
 

@@ -25,6 +25,7 @@ pub const TESTS: &[Test] = tests![
     azure_months_and_restatements_add_up_to_the_last_digit,
     gcp_months_and_restatements_add_up_to_the_last_digit,
     a_bucket_with_every_format_shows_each_once,
+    the_same_bill_gives_the_same_costs_in_all_formats_of_aws,
 ];
 
 fn aws_formats_are_found_and_read_as_duckdb_reads_them(env: &Env) -> Result<()> {
@@ -196,7 +197,7 @@ impl Theirs {
         let paths = paths.join(", ");
         let relation = match csv {
             true => format!(
-                "read_csv([{paths}], header = true, all_varchar = true, delim = ',', quote = '\"', escape = '\"')"
+                "read_csv([{paths}], header = true, all_varchar = true, delim = ',', quote = '\"', escape = '\"', nullstr = ['', 'NULL'])"
             ),
             false => format!("read_parquet([{paths}])"),
         };
@@ -557,5 +558,84 @@ fn a_bucket_with_every_format_shows_each_once(env: &Env) -> Result<()> {
     match missing.is_empty() && surplus.is_empty() {
         true => Ok(()),
         false => Err(format!("missing {missing:?}, surplus {surplus:?}").into()),
+    }
+}
+
+/// What all spellings of a Cost and Usage Report carry.
+const CUR_FACTS: &str = "date, invoice_month, payer_account_id, account_id, service, service_code, \
+    region, line_item_type, charge_category, charge_class, charge_group, commitment_type, currency, \
+    invoice_id, invoice_issuer, seller, cost, blended_cost, net_cost, amortized_cost, \
+    net_amortized_cost, list_cost, line_items";
+
+/// What FOCUS carries, too: its rows are others, so that sums are compared. A fee's unused part is
+/// usage there, and a purchase in a report.
+const FOCUS_FACTS: [&str; 2] = [
+    "date, account_id, service, region, currency, charge_category, sum(cost) AS total",
+    "date, account_id, service, region, currency, sum(amortized_cost) AS total",
+];
+
+fn the_same_bill_gives_the_same_costs_in_all_formats_of_aws(env: &Env) -> Result<()> {
+    let name = "same-costs";
+    empty_bucket(env, name)?;
+    let mut sources = Vec::new();
+    for mut sample in samples() {
+        if !sample.name.starts_with("cur") && !sample.name.starts_with("focus") {
+            continue;
+        }
+        sample.report.bucket = name.to_owned();
+        sample.report.prefix = format!("all/{}", sample.name);
+        upload(env, name, &sample.report.month(2025, 9, 0))?;
+        let prefix = format!("all/{}/{}", sample.name, sample.report.name);
+        sources.push((sample.name.replace('-', "_"), prefix));
+    }
+    let mut client = env.database_with_extension(name)?;
+    connect(&mut client, env, name)?;
+    for (source, prefix) in &sources {
+        client.query_one(
+            "SELECT cost_analytics.cost_add_source($1, server => 'bills', prefix => $2)",
+            &[source, prefix],
+        )?;
+    }
+    sync(&mut client)?;
+    let mut differences = Vec::new();
+    for (source, _) in &sources[1..] {
+        let of = |facts: &str, source: &str| {
+            let grouped = match facts.rsplit_once(", sum(") {
+                Some((keys, _)) => format!("GROUP BY {keys}"),
+                None => String::new(),
+            };
+            let rows = format!(
+                "SELECT {facts} FROM cost_analytics.costs WHERE source_name = '{source}' {grouped}"
+            );
+            match grouped.is_empty() {
+                true => rows,
+                false => format!("SELECT * FROM ({rows}) grouped WHERE total <> 0"),
+            }
+        };
+        let facts = match source.starts_with("focus") {
+            true => &FOCUS_FACTS[..],
+            false => &[CUR_FACTS],
+        };
+        for facts in facts {
+            let (one, other) = (of(facts, "cur_parquet"), of(facts, source));
+            for (sign, less) in [
+                (
+                    "only the report has",
+                    format!("({one}) EXCEPT ALL ({other})"),
+                ),
+                ("the report lacks", format!("({other}) EXCEPT ALL ({one})")),
+            ] {
+                let found =
+                    client.query(&format!("SELECT t::text FROM ({less}) t LIMIT 2"), &[])?;
+                let found: Vec<&str> = found.iter().map(|row| row.get(0)).collect();
+                if !found.is_empty() {
+                    differences.push(format!("{source}: {sign} {found:?}"));
+                }
+            }
+        }
+    }
+    match differences.is_empty() {
+        true => Ok(()),
+        false => Err(differences.join("\n").into()),
     }
 }
