@@ -408,12 +408,11 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_not_lost() {
-        use std::f64::{INFINITY, NAN, NEG_INFINITY};
         for (values, expected) in [
-            (&[1.5, INFINITY][..], "Infinity"),
-            (&[NEG_INFINITY, 1.5], "-Infinity"),
-            (&[INFINITY, 1.5, NEG_INFINITY], "NaN"),
-            (&[NAN, 1.5], "NaN"),
+            (&[1.5, f64::INFINITY][..], "Infinity"),
+            (&[f64::NEG_INFINITY, 1.5], "-Infinity"),
+            (&[f64::INFINITY, 1.5, f64::NEG_INFINITY], "NaN"),
+            (&[f64::NAN, 1.5], "NaN"),
         ] {
             let mut sum = sum(values);
             assert_eq!(

@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -18,6 +17,9 @@ use engine::{
     Request, Scan, Shape, Source, Value, sql_type,
 };
 use parquet::arrow::ArrowWriter;
+use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int32Type};
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::parser::parse_message_type;
 use store::{Location, Network, Store};
 
 struct Bench {
@@ -29,8 +31,13 @@ struct Bench {
 
 impl Bench {
     fn new(columns: Vec<(&str, ArrayRef)>) -> Self {
+        Self::of(&written(columns))
+    }
+
+    /// A bucket with one file of these bytes.
+    fn of(bytes: &[u8]) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        write(&directory.path().join("a.parquet"), columns);
+        std::fs::write(directory.path().join("a.parquet"), bytes).unwrap();
         let location = Location::File {
             directory: directory.path().to_owned(),
         };
@@ -94,14 +101,14 @@ impl Bench {
     }
 }
 
-fn write(path: &Path, columns: Vec<(&str, ArrayRef)>) {
-    let batch =
-        RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, c)| (n, c, true)));
-    let batch = batch.unwrap();
-    let file = std::fs::File::create(path).unwrap();
-    let mut writer = ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+fn written(columns: Vec<(&str, ArrayRef)>) -> Vec<u8> {
+    let columns = columns
+        .into_iter()
+        .map(|(name, column)| (name, column, true));
+    let batch = RecordBatch::try_from_iter_with_nullable(columns).unwrap();
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
     writer.write(&batch).unwrap();
-    writer.close().unwrap();
+    writer.into_inner().unwrap()
 }
 
 fn field(name: &str, kind: Kind) -> Field {
@@ -362,6 +369,53 @@ fn bytes_that_nobody_said_are_text_are_text_if_they_can_be() {
         .ask(Query::of(vec![field("bad", Kind::Text)]), vec![])
         .unwrap_err();
     assert!(matches!(error, Error::BadFile { .. }), "{error}");
+}
+
+/// As writers before 2015 made lists: the repeated field is the item.
+#[test]
+fn lists_of_two_levels_are_arrays_too() {
+    let schema = "message bill {
+        optional group scopes (LIST) { repeated int32 array; }
+        optional group credits (LIST) {
+            repeated group credits_tuple { optional double amount; optional binary type (UTF8); }
+        }
+    }";
+    let schema = Arc::new(parse_message_type(schema).unwrap());
+    let mut writer = SerializedFileWriter::new(Vec::new(), schema, Arc::default()).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    // Three rows: two items, none, no list.
+    let repetitions = [0, 1, 0, 0];
+    let mut column = group.next_column().unwrap().unwrap();
+    let written = column.typed::<Int32Type>();
+    written
+        .write_batch(&[7, 8], Some(&[2, 2, 1, 0]), Some(&repetitions))
+        .unwrap();
+    column.close().unwrap();
+    let definitions_of_parts = [3, 3, 1, 0];
+    let mut column = group.next_column().unwrap().unwrap();
+    let written = column.typed::<DoubleType>();
+    written
+        .write_batch(
+            &[-1.5, -2.0],
+            Some(&definitions_of_parts),
+            Some(&repetitions),
+        )
+        .unwrap();
+    column.close().unwrap();
+    let mut column = group.next_column().unwrap().unwrap();
+    let written = column.typed::<ByteArrayType>();
+    let texts = [ByteArray::from("PROMOTION")];
+    written
+        .write_batch(&texts, Some(&[3, 2, 1, 0]), Some(&repetitions))
+        .unwrap();
+    column.close().unwrap();
+    group.close().unwrap();
+
+    let bench = Bench::of(&writer.into_inner().unwrap());
+    assert_eq!(bench.columns(), ["scopes jsonb", "credits jsonb"]);
+    assert_eq!(bench.column("scopes", Kind::Jsonb), ["[7,8]", "[]", "~"]);
+    let credits = r#"[{"amount":-1.5,"type":"PROMOTION"},{"amount":-2.0,"type":null}]"#;
+    assert_eq!(bench.column("credits", Kind::Jsonb), [credits, "[]", "~"]);
 }
 
 #[test]

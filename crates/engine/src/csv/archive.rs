@@ -41,9 +41,16 @@ pub(super) async fn entry(
     pieces: &Pieces,
     size: u64,
 ) -> Result<std::result::Result<Entry, String>> {
-    let first = pieces.range(0..EDGE.min(size)).await?;
-    let last_from = size.saturating_sub(EDGE);
-    let last = pieces.range(last_from..size).await?;
+    // In one piece if the two would meet, so that nothing lies across.
+    let (first_to, last_from) = match size <= 2 * EDGE {
+        true => (size, size),
+        false => (EDGE, size - EDGE),
+    };
+    let first = pieces.range(0..first_to).await?;
+    let last = match last_from < size {
+        true => pieces.range(last_from..size).await?,
+        false => Bytes::new(),
+    };
     let edges = Edges {
         size,
         first,
@@ -55,6 +62,9 @@ pub(super) async fn entry(
 }
 
 fn only_entry(edges: Edges, size: u64) -> std::result::Result<Entry, String> {
+    if claims_many([&edges.first, &edges.last]) {
+        return Err("it says that it holds more than 65535 files".to_owned());
+    }
     let damaged = |error: ZipError| format!("its directory cannot be read ({error})");
     let mut archive = ZipArchive::new(edges).map_err(damaged)?;
     if archive.len() != 1 {
@@ -80,6 +90,25 @@ fn only_entry(edges: Edges, size: u64) -> std::result::Result<Entry, String> {
         }),
         _ => Err("it is cut off".to_owned()),
     }
+}
+
+/// Whether a directory says that it has more entries than fit 16 bits. The library makes room for as
+/// many as the record of large archives says, and one that asks for more than there is ends the
+/// process. Other bytes may look like such a record, but hardly like its locator, too.
+fn claims_many(edges: [&[u8]; 2]) -> bool {
+    const END: &[u8] = b"PK\x06\x06";
+    const LOCATOR: &[u8] = b"PK\x06\x07";
+    let is_many = |count: &[u8]| count[2..].iter().any(|byte| *byte != 0);
+    let any_many = |bytes: &[u8]| {
+        memchr::memmem::find_iter(bytes, END).any(|at| {
+            // Entries of this disk and of all: 64 bits each, 24 bytes into the record (APPNOTE.TXT,
+            // 4.3.14). One that is cut off here is not looked at again.
+            let counts = bytes.get(at + 24..at + 40);
+            counts.is_none_or(|counts| counts.chunks(8).any(is_many))
+        })
+    };
+    let located = |bytes: &[u8]| memchr::memmem::find(bytes, LOCATOR).is_some();
+    edges.into_iter().any(located) && edges.into_iter().any(any_many)
 }
 
 /// The archive's first and last bytes, which hold all but the packed bytes themselves.

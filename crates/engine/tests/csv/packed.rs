@@ -1,6 +1,6 @@
 //! Archives and streams that are not what they should be, or far more than they seem.
 
-use std::io::Write;
+use std::io::{Seek, Write};
 use std::time::{Duration, Instant};
 
 use engine::{Error, Kind};
@@ -81,6 +81,34 @@ fn archives_of_several_files_or_of_secrets_are_refused() {
     let directory = secret.windows(4).position(|w| w == b"PK\x01\x02").unwrap();
     secret[directory + 8] |= 1;
     assert!(why(&Bench::with("a.zip", secret)).ends_with("it is encrypted"));
+}
+
+/// A directory of 100 million entries, for which the library would make room.
+#[test]
+fn an_archive_that_says_it_holds_millions_of_files_is_refused() {
+    const SIZE: u64 = 200 << 20;
+    let mut end = b"PK\x06\x06".to_vec();
+    end.extend(44_u64.to_le_bytes());
+    end.extend([45, 0, 45, 0]);
+    end.extend([0; 8]);
+    for number in [100_000_000_u64, 100_000_000, u64::MAX / 4, SIZE / 2] {
+        end.extend(number.to_le_bytes());
+    }
+    end.extend(b"PK\x06\x07\0\0\0\0");
+    end.extend((SIZE - 98).to_le_bytes());
+    end.extend([1, 0, 0, 0]);
+    end.extend(b"PK\x05\x06");
+    end.extend([0xff; 16]);
+    end.extend([0, 0]);
+    assert_eq!(end.len(), 98);
+    let bench = Bench::with("a.zip", b"PK\x03\x04");
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .open(bench.path().join("a.zip"))
+        .unwrap();
+    file.seek(std::io::SeekFrom::Start(SIZE - 98)).unwrap();
+    file.write_all(&end).unwrap();
+    assert!(why(&bench).ends_with("it says that it holds more than 65535 files"));
 }
 
 #[test]
