@@ -14,6 +14,14 @@ const UNUSED_UPFRONT: &str = "reservation_unused_amortized_upfront_fee_for_billi
 const UNBLENDED: &str = "line_item_unblended_cost";
 const NET: &str = "line_item_net_unblended_cost | line_item_unblended_cost";
 
+/// Net costs are after discounts, so a discount's own line has none where the report has net costs:
+/// an empty one does not stand for the unblended one, or the discount would count twice.
+const DISCOUNT_IN_NET: Case = Case {
+    when: "{line_item_line_item_type} LIKE '%Discount'",
+    then: "line_item_net_unblended_cost",
+    given: "line_item_net_unblended_cost",
+};
+
 const COVERED: &str = "{line_item_line_item_type} = 'SavingsPlanCoveredUsage'";
 const NEGATION: &str = "{line_item_line_item_type} = 'SavingsPlanNegation'";
 const PLAN_FEE: &str = "{line_item_line_item_type} = 'SavingsPlanRecurringFee'";
@@ -259,7 +267,7 @@ const SUMS: &[Sum] = &[
     },
     Sum {
         name: "net_cost",
-        terms: &[plus(&[], NET)],
+        terms: &[plus(&[DISCOUNT_IN_NET], NET)],
     },
     Sum {
         name: "amortized_cost",
@@ -336,6 +344,7 @@ const SUMS: &[Sum] = &[
                         given: UNUSED_UPFRONT,
                     },
                     NOT_RESERVATION_UPFRONT,
+                    DISCOUNT_IN_NET,
                 ],
                 NET,
             ),

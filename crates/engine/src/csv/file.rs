@@ -125,7 +125,11 @@ impl File {
     }
 
     fn array(&self, batch: Batch<'_>, place: usize, kind: Kind) -> Result<ArrayRef> {
-        let means_nothing = |cell: &str| cell.is_empty() || (self.null_word && cell == "NULL");
+        // Python writes None for nothing (nise does); as a text it may be a value.
+        let typed = !matches!(kind, Kind::Text | Kind::Jsonb);
+        let means_nothing = |cell: &str| {
+            cell.is_empty() || (self.null_word && cell == "NULL") || (typed && cell == "None")
+        };
         let cells = batch.column(place);
         let cells = cells.map(|cell| (!means_nothing(cell)).then_some(cell));
         cells::array(cells, kind).map_err(|(record, name)| {
