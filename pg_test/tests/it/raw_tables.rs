@@ -1,9 +1,15 @@
 //! Raw tables that their owner has changed, and sources that keep none.
 
 use crate::env::{Env, Test, tests};
-use crate::fixture::{press, sync, synced_later};
+use crate::fixture::{connect, empty_bucket, press, sync, synced_later};
+use arrow::array::{
+    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int16Array,
+    Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
+use parquet::arrow::ArrowWriter;
 use pg_test::Result;
 use postgres::Client;
+use std::sync::Arc;
 
 pub const TESTS: &[Test] = tests![
     generated_columns_and_triggers_of_the_raw_table_hold_for_loaded_rows,
@@ -11,6 +17,7 @@ pub const TESTS: &[Test] = tests![
     costs_rolled_up_from_the_files_are_those_of_the_raw_table,
     raw_off_stores_no_row_and_follows_the_filters,
     loaded_rows_are_those_of_the_files_in_every_type,
+    rows_of_any_types_nulls_and_lengths_are_loaded_as_they_are_read,
     loaded_pages_are_frozen,
 ];
 
@@ -152,6 +159,115 @@ fn loaded_rows_are_those_of_the_files_in_every_type(env: &Env) -> Result<()> {
         .get(0);
     assert_eq!(different, 0);
     Ok(())
+}
+
+/// Loading forms tuples of its own, where reading makes datums.
+fn rows_of_any_types_nulls_and_lengths_are_loaded_as_they_are_read(env: &Env) -> Result<()> {
+    let name = "raw-shapes";
+    empty_bucket(env, name)?;
+    for seed in 1..=SHAPES {
+        let key = format!("shapes{seed}/Report/Report/year=2025/month=9/rows.parquet");
+        env.gateway.put(name, &key, rows_of_a_shape(seed)?)?;
+    }
+    let mut client = env.database_with_extension(name)?;
+    connect(&mut client, env, name)?;
+    for seed in 1..=SHAPES {
+        client.batch_execute(&format!(
+            "SELECT cost_analytics.cost_add_source('shape{seed}', server => 'bills', prefix => 'shapes{seed}/Report')"
+        ))?;
+    }
+    sync(&mut client)?;
+    for seed in 1..=SHAPES {
+        let row = client.query_one(
+            &format!(
+                "WITH read AS (SELECT to_jsonb(t) AS row FROM cost_analytics.shape{seed} t),
+                      loaded AS (SELECT to_jsonb(t) - 'sync_timestamp' AS row FROM cost_analytics.raw_shape{seed} t)
+                 SELECT (SELECT count(*) FROM loaded),
+                        (SELECT count(*) FROM (TABLE read EXCEPT ALL TABLE loaded) x)
+                        + (SELECT count(*) FROM (TABLE loaded EXCEPT ALL TABLE read) x)"
+            ),
+            &[],
+        )?;
+        let (rows, different): (i64, i64) = (row.get(0), row.get(1));
+        assert_eq!((rows, different), (ROWS as i64, 0), "shape {seed}");
+    }
+    Ok(())
+}
+
+const SHAPES: u64 = 6;
+const ROWS: usize = 700;
+
+/// Around every limit that the length of a text has: none, in a view, short header, page, TOAST.
+const LENGTHS: [usize; 12] = [0, 1, 7, 11, 12, 13, 125, 126, 127, 128, 2_100, 9_000];
+
+/// A file whose columns, their order, nulls and lengths follow from a number.
+fn rows_of_a_shape(seed: u64) -> Result<Vec<u8>> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let mut random = move |below: u64| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state % below
+    };
+    let mut columns: Vec<(String, ArrayRef)> = Vec::new();
+    for number in 0..24 {
+        // Never, sometimes or always NULL.
+        let nulls = [0, 30, 100][random(3) as usize];
+        let mut cells = Vec::with_capacity(ROWS);
+        for _ in 0..ROWS {
+            cells.push((random(100) >= nulls).then(|| random(1 << 40)));
+        }
+        let cells = cells.into_iter();
+        let column: ArrayRef = match random(11) {
+            0 => Arc::new(
+                cells
+                    .map(|c| c.map(|n| n % 2 == 0))
+                    .collect::<BooleanArray>(),
+            ),
+            1 => Arc::new(cells.map(|c| c.map(|n| n as i16)).collect::<Int16Array>()),
+            2 => Arc::new(cells.map(|c| c.map(|n| n as i32)).collect::<Int32Array>()),
+            3 => Arc::new(cells.map(|c| c.map(|n| n as i64)).collect::<Int64Array>()),
+            4 => Arc::new(cells.map(|c| c.map(|n| n as f32)).collect::<Float32Array>()),
+            5 => Arc::new(
+                cells
+                    .map(|c| c.map(|n| n as f64 / 1e4))
+                    .collect::<Float64Array>(),
+            ),
+            6 => Arc::new(
+                cells
+                    .map(|c| c.map(|n| (n % 40_000) as i32))
+                    .collect::<Date32Array>(),
+            ),
+            7 => Arc::new(
+                cells
+                    .map(|c| c.map(|n| n as i64 * 1_000))
+                    .collect::<TimestampMicrosecondArray>(),
+            ),
+            8 => Arc::new(
+                cells
+                    .map(|c| c.map(|n| i128::from(n) - 1_000_000))
+                    .collect::<Decimal128Array>()
+                    .with_precision_and_scale(30, 5)?,
+            ),
+            _ => Arc::new(
+                cells
+                    .map(|c| {
+                        c.map(|n| {
+                            "é".repeat(LENGTHS[n as usize % 12] / 2)
+                                + if n % 2 == 0 { "" } else { "x" }
+                        })
+                    })
+                    .collect::<StringArray>(),
+            ),
+        };
+        columns.push((format!("c{number}"), column));
+    }
+    let batch = RecordBatch::try_from_iter(columns)?;
+    let mut bytes = Vec::new();
+    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), None)?;
+    writer.write(&batch)?;
+    writer.close()?;
+    Ok(bytes)
 }
 
 /// Nothing is left for VACUUM to rewrite.

@@ -153,7 +153,12 @@ pub fn aws(row: &Row) -> (String, [i64; 8]) {
         text(row, "bill_invoice_id"),
     ];
     let unblended = money(row, "line_item_unblended_cost");
-    let net = known(row, "line_item_net_unblended_cost").unwrap_or(unblended);
+    let net = match known(row, "line_item_net_unblended_cost") {
+        Some(net) => net,
+        // Net costs are after discounts.
+        None if kind.ends_with("Discount") && row.contains_key("line_item_net_unblended_cost") => 0,
+        None => unblended,
+    };
     let has_commitments = row.contains_key("savings_plan_savings_plan_effective_cost");
     let net_of = |net: &str, gross: &str| known(row, net).unwrap_or(money(row, gross));
     let commitment = money(row, "savings_plan_total_commitment_to_date")
