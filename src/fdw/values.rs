@@ -125,13 +125,13 @@ unsafe fn scalar(datum: Datum, kind: Kind) -> Value {
                 extreme @ (i32::MIN | i32::MAX) => extreme,
                 days => days.saturating_add(EPOCH_DAYS),
             }),
-            Kind::Timestamp | Kind::Timestamptz => Value::Timestamp(match datum.value() as i64 {
-                extreme @ (i64::MIN | i64::MAX) => extreme,
-                // Later than a file can say, but not infinity.
+            Kind::Timestamp | Kind::Timestamptz => match datum.value() as i64 {
+                // -infinity.
+                i64::MIN => Value::Timestamp(i64::MIN),
                 microseconds => microseconds
-                    .saturating_add(EPOCH_MICROSECONDS)
-                    .min(i64::MAX - 1),
-            }),
+                    .checked_add(EPOCH_MICROSECONDS)
+                    .map_or(Value::Later, Value::Timestamp),
+            },
         }
     }
 }

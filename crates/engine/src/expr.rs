@@ -272,8 +272,10 @@ pub enum Value {
     Text(String),
     /// Days since 1970-01-01; the extremes of the type are the infinities.
     Date(i32),
-    /// Microseconds since 1970-01-01 in UTC; the extremes of the type are the infinities.
+    /// Microseconds since 1970-01-01 in UTC; the least is `-infinity`.
     Timestamp(i64),
+    /// A timestamp later than any in a file: `infinity`, or one beyond the year 294247.
+    Later,
     /// An array's elements.
     List(Vec<Value>),
 }

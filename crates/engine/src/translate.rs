@@ -256,23 +256,22 @@ impl Translator<'_> {
         if let (Expr::Param(param), Expr::ToDate(timestamp)) = (left, right) {
             return self.compare_day(comparison.mirrored(), timestamp, self.value(*param));
         }
-        if self.is_infinite(right) && is_of_file(left) {
-            return self.compare_infinite(comparison, left);
+        if self.is_later(right) && is_of_file(left) {
+            return self.compare_later(comparison, left);
         }
-        if self.is_infinite(left) && is_of_file(right) {
-            return self.compare_infinite(comparison.mirrored(), right);
+        if self.is_later(left) && is_of_file(right) {
+            return self.compare_later(comparison.mirrored(), right);
         }
         let (left, right) = self.sides(left, right)?;
         Ok(df::binary_expr(left, operator(comparison), right))
     }
 
-    fn is_infinite(&self, expr: &Expr) -> bool {
-        matches!(expr, Expr::Param(param) if *self.value(*param) == INFINITY)
+    fn is_later(&self, expr: &Expr) -> bool {
+        matches!(expr, Expr::Param(param) if *self.value(*param) == Value::Later)
     }
 
-    /// A file's timestamp compared with infinity, which none is: the value that stands for infinity
-    /// may be in a file, in the year 294247.
-    fn compare_infinite(&self, comparison: Comparison, timestamp: &Expr) -> Result<df::Expr> {
+    /// A file's timestamp compared with one that is later than any.
+    fn compare_later(&self, comparison: Comparison, timestamp: &Expr) -> Result<df::Expr> {
         let timestamp = self.expr(timestamp)?;
         let unknown = lit(ScalarValue::Boolean(None));
         Ok(match comparison {
@@ -356,17 +355,14 @@ impl Translator<'_> {
         let of_file = is_of_file(expr);
         let elements = elements.iter().map(|e| match e {
             Value::Float(f) => Value::Float(crate::compute::float::canonical(*f)),
-            // No file's timestamp is infinite, nor has this value.
-            infinite if of_file && *infinite == INFINITY => Value::Timestamp(i64::MIN),
+            // No file's timestamp is that late, nor has this value.
+            Value::Later if of_file => Value::Timestamp(i64::MIN),
             other => other.clone(),
         });
         let elements = elements.map(|e| literal(&e, kind)).collect();
         Ok(df::in_list(value, elements, false))
     }
 }
-
-/// The value that stands for Postgres's `infinity`.
-const INFINITY: Value = Value::Timestamp(i64::MAX);
 
 /// Whether all values come from a file, or are computed of one.
 fn is_of_file(expr: &Expr) -> bool {
@@ -431,6 +427,7 @@ fn literal(value: &Value, kind: Kind) -> df::Expr {
     };
     let instant = match value {
         Value::Timestamp(t) => Some(*t),
+        Value::Later => Some(i64::MAX),
         Value::Date(days) => Some(calendar::to_comparable(*days)),
         _ => None,
     };
