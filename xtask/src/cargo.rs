@@ -6,13 +6,18 @@
 use crate::run::{Doing, Failure, Result, output};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 /// The workspace's root.
 pub fn root() -> &'static Path {
-    // xtask is run from the clone it was built in.
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap_or(Path::new("."))
+    static ROOT: OnceLock<PathBuf> = OnceLock::new();
+    ROOT.get_or_init(|| {
+        // As `cargo run` says it: clones that share a target directory share the program, too.
+        let package = std::env::var_os("CARGO_MANIFEST_DIR");
+        let package = package.unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+        let root = Path::new(&package).parent();
+        root.unwrap_or(Path::new(".")).to_owned()
+    })
 }
 
 /// A cargo command in the workspace's root, without what the surrounding `cargo run` put in the
