@@ -10,7 +10,7 @@ use pgrx::{AnyNumeric, pg_sys};
 
 use super::looking::bill_of;
 use super::money::numeric;
-use crate::datum::{Indirect, Origin, Tuples};
+use crate::datum::{Block, Indirect, Origin, Tuples};
 use crate::error::{Error, OrRaise};
 use crate::fdw::{self, Column, OpenRelation, columns_of};
 use crate::{backend, gucs};
@@ -85,19 +85,22 @@ fn load(
         deliveries: vec![delivery.clone()],
         concurrency: gucs::threads(),
     };
-    let mut scan = Scan::start(backend::engine()?, store, request);
+    let preparing = Preparing {
+        tuples: inserter.tuples.clone(),
+        cost: cost.map(|cost| (cost, names[cost].to_owned())),
+    };
+    let engine = backend::engine()?;
+    let mut scan = Scan::start_with(engine, store, request, move |batch| preparing.part(batch));
     let mut progress = Progress::start(target, delivery.bytes());
     let mut loaded = Loaded {
         rows: 0,
         unblended: ExactSum::default(),
     };
-    let mut indirect = Indirect::default();
-    while let Some(batch) = backend::next_batch(&mut scan)? {
-        if let Some(cost) = cost {
-            add_costs(&mut loaded.unblended, batch.column(cost), names[cost])?;
-        }
-        inserter.insert(&mut indirect, &batch)?;
-        loaded.rows += batch.num_rows() as u64;
+    while let Some(part) = backend::next_batch(&mut scan)? {
+        let part = part?;
+        inserter.insert(part.rows)?;
+        loaded.rows += part.count as u64;
+        loaded.unblended.merge(&part.unblended);
         progress.report(scan.traffic().bytes(), loaded.rows);
         backend::honour_interrupts();
     }
@@ -109,6 +112,43 @@ fn load(
     }
     inserter.finish();
     Ok(loaded)
+}
+
+/// What the engine's threads do with each batch, so that the backend is left with what only it can do.
+struct Preparing {
+    tuples: Tuples,
+    /// The column of the total, and its name.
+    cost: Option<(usize, String)>,
+}
+
+/// A batch on its way into the table.
+struct Part {
+    rows: Rows,
+    count: usize,
+    unblended: ExactSum,
+}
+
+enum Rows {
+    Formed(Vec<Block>),
+    /// With columns that only the backend can make datums of.
+    Unformed(RecordBatch),
+}
+
+impl Preparing {
+    fn part(&self, batch: RecordBatch) -> Result<Part, Error> {
+        let mut unblended = ExactSum::default();
+        if let Some((index, name)) = &self.cost {
+            add_costs(&mut unblended, batch.column(*index), name)?;
+        }
+        Ok(Part {
+            count: batch.num_rows(),
+            rows: match self.tuples.are_direct() {
+                true => Rows::Formed(self.tuples.form(&batch, &Indirect::default())?),
+                false => Rows::Unformed(batch),
+            },
+            unblended,
+        })
+    }
 }
 
 /// Costs are doubles in most files. Where a column was widened they come in other types, and count as
@@ -177,21 +217,31 @@ impl Inserter {
         }
     }
 
-    fn insert(&mut self, indirect: &mut Indirect, batch: &RecordBatch) -> Result<(), Error> {
+    fn insert(&mut self, rows: Rows) -> Result<(), Error> {
         // SAFETY: the context is ours; what is allocated in it is used until the next reset only.
         unsafe {
             pg_sys::MemoryContextReset(self.memory);
             let old = pg_sys::MemoryContextSwitchTo(self.memory);
-            let inserted = self.insert_blocks(indirect, batch);
+            let inserted = self.formed(rows).map(|blocks| self.insert_blocks(blocks));
             pg_sys::MemoryContextSwitchTo(old);
             inserted
         }
     }
 
-    fn insert_blocks(&mut self, indirect: &mut Indirect, batch: &RecordBatch) -> Result<(), Error> {
-        self.tuples.prepare(indirect, batch)?;
-        for rows in Tuples::blocks(batch) {
-            let tuples = self.tuples.form(batch, indirect, rows)?;
+    fn formed(&self, rows: Rows) -> Result<Vec<Block>, Error> {
+        match rows {
+            Rows::Formed(blocks) => Ok(blocks),
+            Rows::Unformed(batch) => {
+                let mut indirect = Indirect::default();
+                self.tuples.prepare(&mut indirect, &batch)?;
+                self.tuples.form(&batch, &indirect)
+            }
+        }
+    }
+
+    fn insert_blocks(&mut self, blocks: Vec<Block>) {
+        for mut block in blocks {
+            let mut tuples = block.tuples();
             for (tuple, slot) in tuples.iter_mut().zip(&self.slots) {
                 // SAFETY: the tuple is valid until the next block; inserting copies it.
                 unsafe { pg_sys::ExecStoreHeapTuple(tuple, *slot, false) };
@@ -208,7 +258,6 @@ impl Inserter {
                 );
             }
         }
-        Ok(())
     }
 
     /// Ends the load. Not a Drop: on ERROR Postgres itself releases relation and buffers.
