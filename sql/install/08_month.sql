@@ -97,13 +97,32 @@ BEGIN
   ON CONFLICT (source_name, billing_period, fingerprint) DO UPDATE
     SET manifest_id = EXCLUDED.manifest_id, state = 'staged', files = EXCLUDED.files, bytes = EXCLUDED.bytes,
         rows = EXCLUDED.rows, unblended = EXCLUDED.unblended, filters = EXCLUDED.filters, staged_table = EXCLUDED.staged_table, error = NULL, in_raw = false,
-        started_at = EXCLUDED.started_at
+        -- What costs_daily has was chosen by other filters.
+        in_costs = m.in_costs AND m.filters IS NOT DISTINCT FROM EXCLUDED.filters, started_at = EXCLUDED.started_at
   RETURNING * INTO staged;
   RETURN staged;
 END
 $$;
 COMMENT ON FUNCTION @extschema@.note_staged(@extschema@.sources, date, record, text) IS
   'Writes into the ledger what was read of a delivery that is not in the tables yet.';
+
+-- By reading what was written, for loading goes past the executor.
+CREATE FUNCTION @extschema@.check_staged(source @extschema@.sources, month date, staged regclass, rows bigint, unblended numeric) RETURNS void
+  LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  stored record;
+BEGIN
+  EXECUTE format('SELECT count(*) AS rows, coalesce(%s, 0) AS unblended FROM %s',
+    coalesce(@extschema@.normalized_column_sql(staged, 'cost_in_files', source.format), 'NULL'), staged) INTO stored;
+  IF stored IS DISTINCT FROM ROW(rows, unblended) THEN
+    RAISE EXCEPTION 'the files of source "%" for % have % rows of %, but what was stored has % of %', source.name,
+      to_char(month, 'YYYY-MM'), rows, unblended, stored.rows, stored.unblended
+      USING ERRCODE = 'data_corrupted', HINT = 'Nothing was changed. Please report this with the export''s column list.';
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.check_staged(@extschema@.sources, date, regclass, bigint, numeric) IS
+  'Raises an error unless a staged table has the rows and the exact total that were read from the files.';
 
 CREATE FUNCTION @extschema@.stage_month(source @extschema@.sources, month date) RETURNS @extschema@.manifests
   LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -133,6 +152,7 @@ BEGIN
   ELSE
     SELECT * INTO STRICT result FROM @extschema@.load_filtered_month(ft, month, staged, source.filters);
   END IF;
+  PERFORM @extschema@.check_staged(source, month, staged, result.rows, result.unblended);
   PERFORM @extschema@.analyze_month(staged);
   RETURN @extschema@.note_staged(source, month, result, leaf);
 END
@@ -146,6 +166,7 @@ DECLARE
   ft regclass := format('@extschema@.%I', source.foreign_table)::regclass;
   result record;
 BEGIN
+  PERFORM @extschema@.drop_staged_table(@extschema@.month_table(source, month, '_new'));
   SELECT * INTO STRICT result FROM @extschema@.totals_of_month(ft, month, source.filters);
   RETURN @extschema@.note_staged(source, month, result, NULL);
 END
@@ -236,16 +257,10 @@ COMMENT ON FUNCTION @extschema@.swap_month(@extschema@.sources, date, text, bool
 
 CREATE FUNCTION @extschema@.roll_up_month(source @extschema@.sources, month date, relation regclass, condition text, expected numeric) RETURNS void
   LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-  total numeric;
 BEGIN
-  total := @extschema@.replace_month('costs_daily', source.name, month, @extschema@.normalization_sql(relation, source.format, condition));
-  IF total <> expected THEN
-    RAISE EXCEPTION 'costs of source "%" for % sum to %, but the files to %', source.name,
-      pg_catalog.to_char(month, 'YYYY-MM'), total, expected
-      USING ERRCODE = 'data_corrupted', HINT = 'Nothing was changed. Please report this with the export''s column list.';
-  END IF;
-  PERFORM @extschema@.replace_facts(source, month, relation, condition);
+  PERFORM @extschema@.replace_month('costs_daily', source.name, month,
+    @extschema@.normalization_sql(relation, source.format, condition), expected);
+  PERFORM @extschema@.replace_facts(source, month, relation, condition, expected);
   UPDATE @extschema@.manifests m
      SET amortized = i.amortized_cost, identity_difference = i.difference, in_facts = source.facts
     FROM (SELECT sum(x.amortized_cost) AS amortized_cost, sum(x.difference) AS difference
@@ -277,7 +292,7 @@ BEGIN
   SELECT * INTO ledger FROM @extschema@.manifests m
    WHERE m.source_name = source.name AND m.billing_period = month AND m.state = 'staged'
      AND m.fingerprint = sync_month.fingerprint AND m.filters IS NOT DISTINCT FROM source.filters;
-  fresh := NOT FOUND OR force OR to_regclass(format('@extschema@.%I', ledger.staged_table)) IS NULL;
+  fresh := NOT FOUND OR force OR to_regclass('@extschema@.' || quote_ident(ledger.staged_table)) IS NULL;
   IF fresh THEN
     IF sync_month.raw THEN
       ledger := @extschema@.stage_month(source, month);
@@ -310,8 +325,10 @@ BEGIN
   EXCEPTION WHEN SQLSTATE 'CF001' THEN
     RETURN ledger;
   END;
-  UPDATE @extschema@.manifests m SET state = 'superseded', staged_table = NULL, in_raw = false, in_costs = in_costs AND NOT normalized
-   WHERE m.source_name = source.name AND m.billing_period = month AND m.id <> ledger.id AND m.state <> 'superseded';
+  UPDATE @extschema@.manifests m
+     SET state = 'superseded', staged_table = NULL, in_raw = false, in_costs = in_costs AND NOT normalized, in_facts = in_facts AND NOT normalized
+   WHERE m.source_name = source.name AND m.billing_period = month AND m.id <> ledger.id
+     AND (m.state <> 'superseded' OR m.in_costs OR m.in_facts);
   UPDATE @extschema@.manifests m
      SET state = 'loaded', staged_table = NULL, loaded_at = clock_timestamp(), error = NULL,
          in_raw = sync_month.raw, in_costs = normalized OR in_costs

@@ -6,7 +6,7 @@ use billing::ExactSum;
 use engine::{Delivery, Field, Query, Request, Scan};
 use pgrx::datum::Date;
 use pgrx::prelude::*;
-use pgrx::{AnyNumeric, pg_sys};
+use pgrx::{AnyNumeric, PgTupleDesc, pg_sys};
 
 use super::looking::bill_of;
 use super::money::numeric;
@@ -87,6 +87,7 @@ fn load(
     };
     let preparing = Preparing {
         tuples: inserter.tuples.clone(),
+        filled: inserter.filled.clone(),
         cost: cost.map(|cost| (cost, names[cost].to_owned())),
     };
     let engine = backend::engine()?;
@@ -117,6 +118,8 @@ fn load(
 /// What the engine's threads do with each batch, so that the backend is left with what only it can do.
 struct Preparing {
     tuples: Tuples,
+    /// Columns of a batch that must have a value in each row, with their names.
+    filled: Vec<(usize, String)>,
     /// The column of the total, and its name.
     cost: Option<(usize, String)>,
 }
@@ -136,6 +139,12 @@ enum Rows {
 
 impl Preparing {
     fn part(&self, batch: RecordBatch) -> Result<Part, Error> {
+        let mut filled = self.filled.iter();
+        if let Some((_, column)) = filled.find(|(i, _)| batch.column(*i).null_count() > 0) {
+            return Err(Error::NotNull {
+                column: column.clone(),
+            });
+        }
         let mut unblended = ExactSum::default();
         if let Some((index, name)) = &self.cost {
             add_costs(&mut unblended, batch.column(*index), name)?;
@@ -183,6 +192,7 @@ struct Inserter {
     bulk: pg_sys::BulkInsertState,
     slots: Vec<*mut pg_sys::TupleTableSlot>,
     tuples: Tuples,
+    filled: Vec<(usize, String)>,
     /// Holds what inserting needs, reset for each batch.
     memory: pg_sys::MemoryContext,
     command: pg_sys::CommandId,
@@ -197,6 +207,7 @@ impl Inserter {
             let relation = pg_sys::table_open(target, pg_sys::RowExclusiveLock as i32);
             check_target(relation)?;
             let origins = origins(relation, columns)?;
+            let filled = filled(relation, &origins)?;
             let targets = columns.iter().map(|c| c.target.clone());
             Ok(Self {
                 relation,
@@ -210,6 +221,7 @@ impl Inserter {
                     })
                     .collect(),
                 tuples: Tuples::new(origins, targets.collect()),
+                filled,
                 memory: fdw::batch_context(pg_sys::CurrentMemoryContext),
                 command: pg_sys::GetCurrentCommandId(true),
                 options: pg_sys::TABLE_INSERT_SKIP_FSM | frozen(relation),
@@ -342,6 +354,12 @@ fn origins(relation: pg_sys::Relation, columns: &[Column]) -> Result<Vec<Origin>
     };
     let mut origins = vec![Origin::Nothing; width];
     if let Some(index) = position_of(relation, SYNC_TIMESTAMP) {
+        if attributes(relation)[index].atttypid != pg_sys::TIMESTAMPTZOID {
+            return Err(Error::Target {
+                relation: relation_name(relation),
+                why: format!("column \"{SYNC_TIMESTAMP}\" is not of type timestamptz"),
+            });
+        }
         origins[index] = Origin::Constant(now);
     }
     for (index, column) in columns.iter().enumerate() {
@@ -360,6 +378,37 @@ fn origins(relation: pg_sys::Relation, columns: &[Column]) -> Result<Vec<Origin>
         });
     }
     Ok(origins)
+}
+
+/// The columns of a batch that go where NULL is not allowed, with their names. Postgres trusts such
+/// columns without looking.
+fn filled(relation: pg_sys::Relation, origins: &[Origin]) -> Result<Vec<(usize, String)>, Error> {
+    let mut filled = Vec::new();
+    for (attribute, origin) in attributes(relation).iter().zip(origins) {
+        match origin {
+            Origin::Batch(index) if attribute.attnotnull => {
+                filled.push((*index, attribute.name().to_owned()));
+            }
+            Origin::Nothing if attribute.attnotnull => {
+                return Err(Error::Target {
+                    relation: relation_name(relation),
+                    why: format!(
+                        "column \"{}\" is NOT NULL and not in the files",
+                        attribute.name()
+                    ),
+                });
+            }
+            _ => {}
+        }
+    }
+    Ok(filled)
+}
+
+/// All columns by attribute number, dropped ones included.
+fn attributes(relation: pg_sys::Relation) -> Vec<pg_sys::FormData_pg_attribute> {
+    // SAFETY: the relation is open, and its descriptor is copied here.
+    let descriptor = unsafe { PgTupleDesc::from_pg_copy((*relation).rd_att) };
+    descriptor.iter().copied().collect()
 }
 
 fn position_of(relation: pg_sys::Relation, name: &str) -> Option<usize> {
