@@ -63,13 +63,15 @@ $$;
 COMMENT ON FUNCTION @extschema@.follow_raw_table(regclass, regclass) IS
   'Gives a table that is to become a partition the generated columns and the triggers on inserted rows of the raw table.';
 
-CREATE FUNCTION @extschema@.is_plain(leaf regclass) RETURNS boolean
-  LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-  SELECT m.amname = 'heap' AND NOT c.relhastriggers AND NOT c.relhasrules AND NOT c.relhasindex
-         AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = leaf AND a.attgenerated = 's')
-    FROM pg_class c JOIN pg_am m ON m.oid = c.relam WHERE c.oid = leaf
-$$;
+CREATE FUNCTION @extschema@.is_plain(relation regclass) RETURNS boolean
+  LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'is_plain_wrapper';
 COMMENT ON FUNCTION @extschema@.is_plain(regclass) IS 'Whether load_month() can fill a table: one without triggers, rules, indexes and stored generated columns, stored as a heap.';
+
+CREATE FUNCTION @extschema@.lock_month(source @extschema@.sources, month date) RETURNS boolean
+  LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+  SELECT pg_try_advisory_xact_lock(hashtextextended('cur_fdw ' || source.name || to_char(month, ' YYYY-MM'), 0))
+$$;
+COMMENT ON FUNCTION @extschema@.lock_month(@extschema@.sources, date) IS 'Keeps other sessions from loading or dropping a month until the end of the transaction. False when one does so already.';
 
 -- A sample of 6,000 rows: every value of a wide row is found by walking over those before it, and with
 -- Postgres's usual 30,000 a third of the load is spent here.
@@ -278,7 +280,7 @@ DECLARE
   ft regclass := format('@extschema@.%I', source.foreign_table)::regclass;
   fresh boolean;
 BEGIN
-  IF NOT pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended('cur_fdw ' || source.name || pg_catalog.to_char(month, ' YYYY-MM'), 0)) THEN
+  IF NOT @extschema@.lock_month(source, month) THEN
     RAISE NOTICE '% %: another session is loading it', source.name, pg_catalog.to_char(month, 'YYYY-MM');
     RETURN NULL;
   END IF;

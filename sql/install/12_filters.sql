@@ -103,4 +103,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION @extschema@.load_filtered_month(regclass, date, regclass, jsonb) IS
-  'As load_month(), but through the executor, with triggers and generated columns, and only the rows that filters choose. They are read twice, once for the totals that costs_daily must come to and once for the table.';
+  'As load_month(), but through the executor, with triggers and generated columns, and only the rows that filters choose. They are read twice, once for the totals that the tables must come to and once for the table.';
