@@ -108,24 +108,6 @@ $$;
 COMMENT ON FUNCTION @extschema@.note_staged(@extschema@.sources, date, record, text) IS
   'Writes into the ledger what was read of a delivery that is not in the tables yet.';
 
--- By reading what was written, for loading goes past the executor.
-CREATE FUNCTION @extschema@.check_staged(source @extschema@.sources, month date, staged regclass, rows bigint, unblended numeric) RETURNS void
-  LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-  stored record;
-BEGIN
-  EXECUTE format('SELECT count(*) AS rows, coalesce(%s, 0) AS unblended FROM %s',
-    coalesce(@extschema@.normalized_column_sql(staged, 'cost_in_files', source.format), 'NULL'), staged) INTO stored;
-  IF stored IS DISTINCT FROM ROW(rows, unblended) THEN
-    RAISE EXCEPTION 'the files of source "%" for % have % rows of %, but what was stored has % of %', source.name,
-      to_char(month, 'YYYY-MM'), rows, unblended, stored.rows, stored.unblended
-      USING ERRCODE = 'data_corrupted', HINT = 'Nothing was changed. Please report this with the export''s column list.';
-  END IF;
-END
-$$;
-COMMENT ON FUNCTION @extschema@.check_staged(@extschema@.sources, date, regclass, bigint, numeric) IS
-  'Raises an error unless a staged table has the rows and the exact total that were read from the files.';
-
 CREATE FUNCTION @extschema@.stage_month(source @extschema@.sources, month date) RETURNS @extschema@.manifests
   LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -154,7 +136,6 @@ BEGIN
   ELSE
     SELECT * INTO STRICT result FROM @extschema@.load_filtered_month(ft, month, staged, source.filters);
   END IF;
-  PERFORM @extschema@.check_staged(source, month, staged, result.rows, result.unblended);
   PERFORM @extschema@.analyze_month(staged);
   RETURN @extschema@.note_staged(source, month, result, leaf);
 END

@@ -87,6 +87,7 @@ DECLARE
   columns text := (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a
                     WHERE a.attrelid = foreign_table AND a.attnum > 0 AND NOT a.attisdropped);
   kept bigint;
+  stored numeric;
 BEGIN
   SELECT t.* INTO rows, files, bytes, unblended, fingerprint, manifest_id
     FROM @extschema@.totals_of_month(foreign_table, billing_period, filters) t;
@@ -98,6 +99,12 @@ BEGIN
     RAISE EXCEPTION 'of % rows of %, % only % were inserted', rows, foreign_table, to_char(billing_period, 'YYYY-MM'), kept
       USING ERRCODE = 'triggered_data_change_violation',
             HINT = 'A trigger of the raw table drops rows, and the month would not come to what was billed. Filter in a view instead.';
+  END IF;
+  EXECUTE format('SELECT %s FROM %s', @extschema@.normalized_column_sql(target, 'cost_in_files'), target) INTO stored;
+  IF stored IS DISTINCT FROM unblended THEN
+    RAISE EXCEPTION 'the rows of %, % come to %, but to % as they were stored', foreign_table, to_char(billing_period, 'YYYY-MM'), unblended, stored
+      USING ERRCODE = 'triggered_data_change_violation',
+            HINT = 'A trigger of the raw table changes costs, and the month would not come to what was billed. Write other amounts into a column of your own.';
   END IF;
   RETURN NEXT;
 END

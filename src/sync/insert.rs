@@ -1,9 +1,11 @@
 //! Rows into a table, past the executor: only into tables where there is nothing the executor would do.
 
 use arrow::array::RecordBatch;
+use billing::ExactSum;
 use pgrx::prelude::*;
 use pgrx::{PgTupleDesc, pg_sys};
 
+use super::stored::Stored;
 use crate::datum::{Block, Indirect, Origin, Tuples};
 use crate::error::Error;
 use crate::fdw::{self, Column, OpenRelation, columns_of};
@@ -31,6 +33,7 @@ pub struct Inserter {
     slots: Vec<*mut pg_sys::TupleTableSlot>,
     tuples: Tuples,
     filled: Vec<(usize, String)>,
+    stored: Stored,
     /// Holds what inserting needs, reset for each batch.
     memory: pg_sys::MemoryContext,
     command: pg_sys::CommandId,
@@ -38,11 +41,15 @@ pub struct Inserter {
 }
 
 impl Inserter {
-    /// Opens a table for the columns of batches to come.
+    /// Opens a table for the columns of batches to come, one of which has their costs.
     ///
     /// # Errors
-    /// [`Error::Target`], [`Error::Permission`], [`Error::ColumnType`].
-    pub fn open(target: pg_sys::Oid, columns: &[Column]) -> Result<Self, Error> {
+    /// [`Error::Target`], [`Error::Permission`], [`Error::ColumnType`], [`Error::NotMoney`].
+    pub fn open(
+        target: pg_sys::Oid,
+        columns: &[Column],
+        cost: Option<&str>,
+    ) -> Result<Self, Error> {
         // SAFETY: table_open raises for an OID that is no table. All that is allocated here lives
         // in the current memory context, which outlives the function call.
         unsafe {
@@ -51,6 +58,8 @@ impl Inserter {
             check_permission(relation)?;
             let origins = origins(relation, columns)?;
             let filled = filled(relation, &origins)?;
+            let cost = cost.and_then(|name| Some((position_of(relation, name)?, name.to_owned())));
+            let cost = cost.map(|(index, name)| (index as i32 + 1, name));
             let targets = columns.iter().map(|c| c.target.clone());
             Ok(Self {
                 relation,
@@ -65,6 +74,7 @@ impl Inserter {
                     .collect(),
                 tuples: Tuples::new(origins, targets.collect()),
                 filled,
+                stored: Stored::new(relation, cost)?,
                 memory: fdw::batch_context(pg_sys::CurrentMemoryContext),
                 command: pg_sys::GetCurrentCommandId(true),
                 options: pg_sys::TABLE_INSERT_SKIP_FSM | frozen(relation),
@@ -86,13 +96,16 @@ impl Inserter {
     /// Inserts the rows of a batch.
     ///
     /// # Errors
-    /// Those of [`Tuples::form`].
+    /// Those of [`Tuples::form`], and [`Error::NotMoney`].
     pub fn insert(&mut self, rows: Rows) -> Result<(), Error> {
         // SAFETY: the context is ours; what is allocated in it is used until the next reset only.
         unsafe {
             pg_sys::MemoryContextReset(self.memory);
             let old = pg_sys::MemoryContextSwitchTo(self.memory);
-            let inserted = self.formed(rows).map(|blocks| self.insert_blocks(blocks));
+            let inserted = self.formed(rows).and_then(|blocks| {
+                self.insert_blocks(blocks);
+                self.stored.read_on()
+            });
             pg_sys::MemoryContextSwitchTo(old);
             inserted
         }
@@ -130,8 +143,11 @@ impl Inserter {
         }
     }
 
-    /// Ends the load. Not a Drop: on ERROR Postgres itself releases relation and buffers.
-    pub fn finish(self) {
+    /// Ends the load, and says how many rows the table was found to have been given, and the exact
+    /// decimal total of their costs. Not a Drop: on ERROR Postgres itself releases relation and buffers.
+    pub fn finish(self) -> (u64, ExactSum) {
+        let found = (self.stored.rows, self.stored.unblended.clone());
+        self.stored.finish();
         // SAFETY: opened by `open`, and used no more.
         unsafe {
             for slot in self.slots {
@@ -142,6 +158,7 @@ impl Inserter {
             pg_sys::table_close(self.relation, pg_sys::NoLock as i32);
             pg_sys::CommandCounterIncrement();
         }
+        found
     }
 }
 

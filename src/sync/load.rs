@@ -73,10 +73,10 @@ fn load(
     columns: Vec<Column>,
     target: pg_sys::Oid,
 ) -> Result<Loaded, Error> {
-    let mut inserter = Inserter::open(target, &columns)?;
     let fields: Vec<Field> = columns.iter().map(Column::field).collect();
     let names: Vec<&str> = columns.iter().map(|c| c.target.name.as_str()).collect();
     let cost = billing::cost_column(&names);
+    let mut inserter = Inserter::open(target, &columns, cost.map(|cost| names[cost]))?;
     let request = Request {
         query: Query::of(fields),
         values: Vec::new(),
@@ -110,8 +110,13 @@ fn load(
             found: loaded.unblended.to_string(),
         });
     }
-    inserter.finish();
-    Ok(loaded)
+    let (rows, unblended) = inserter.finish();
+    let stored = (rows, unblended.to_string());
+    let read = (loaded.rows, loaded.unblended.to_string());
+    match stored == read {
+        true => Ok(loaded),
+        false => Err(Error::Stored { read, stored }),
+    }
 }
 
 /// What the engine's threads do with each batch, so that the backend is left with what only it can do.

@@ -5,6 +5,7 @@ mod load;
 mod looking;
 mod money;
 mod normalization;
+mod stored;
 
 use billing::BillingPeriod;
 use pgrx::datum::Date;
