@@ -7,6 +7,7 @@ use crate::licences;
 use crate::machine;
 use crate::postgres;
 use crate::run::{Doing, Failure, Result, Steps, run};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What the tests run with.
@@ -54,11 +55,12 @@ pub fn verify() -> Result<()> {
     })?;
     steps.step("licences", licences::check)?;
     steps.step("unit and property tests", || {
-        run(cargo::workspace("test", major, pg_config)
-            .args([
-                "--lib", "--bins", "--test", "scan", "--test", "query", "--test", "fuzz",
-            ])
-            .env("CUR_FDW_PYTHON", &tested.python))
+        let mut tests = cargo::workspace("test", major, pg_config);
+        tests.args(["--lib", "--bins"]);
+        for target in test_targets()? {
+            tests.arg("--test").arg(target);
+        }
+        run(tests.env("CUR_FDW_PYTHON", &tested.python))
     })?;
     for (major, pg_config) in &tested.postgres {
         steps.step(&format!("install on Postgres {major}"), || {
@@ -119,6 +121,37 @@ pub fn setup() -> Result<Tested> {
     })
 }
 
+/// The test targets of the libraries in `crates`: these need no server, and none can be forgotten.
+fn test_targets() -> Result<Vec<String>> {
+    let mut targets = Vec::new();
+    for package in entries(&cargo::root().join("crates"))? {
+        let tests = package.join("tests");
+        if !tests.exists() {
+            continue;
+        }
+        for target in entries(&tests)? {
+            let is_one = match target.is_dir() {
+                true => target.join("main.rs").exists(),
+                false => target.extension().is_some_and(|extension| extension == "rs"),
+            };
+            if is_one {
+                let name = target.file_stem().unwrap_or_default();
+                targets.push(name.to_string_lossy().into_owned());
+            }
+        }
+    }
+    targets.sort();
+    Ok(targets)
+}
+
+/// What is in a directory.
+fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
+    let cannot = || format!("cannot read {}", directory.display());
+    let entries = fs::read_dir(directory).doing(cannot())?;
+    let entry = |entry: std::io::Result<fs::DirEntry>| Ok(entry.doing(cannot())?.path());
+    entries.map(entry).collect()
+}
+
 /// The versions to test: all, or those of `CUR_FDW_PG`.
 fn majors() -> Result<Vec<u32>> {
     let Ok(list) = std::env::var("CUR_FDW_PG") else {
@@ -127,4 +160,19 @@ fn majors() -> Result<Vec<u32>> {
     list.split(',')
         .map(|major| major.trim().parse().doing(format!("CUR_FDW_PG={list}")))
         .collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::expect_used)] // a test that cannot prepare itself has failed
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_of_one_file_and_of_a_directory_are_found() {
+        let targets = test_targets().expect("the crates can be read");
+        for target in ["scan", "csv", "fuzz"] {
+            assert!(targets.iter().any(|found| found == target), "{targets:?}");
+        }
+        assert!(!targets.iter().any(|found| found == "main"), "{targets:?}");
+    }
 }
