@@ -9,6 +9,7 @@ use crate::postgres;
 use crate::run::{Doing, Failure, Result, Steps, run};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// What the tests run with.
 pub struct Tested {
@@ -16,13 +17,9 @@ pub struct Tested {
     postgres: Vec<(u32, PathBuf)>,
     /// The Python that has DuckDB.
     python: PathBuf,
-    /// The Python that has the validator of FOCUS data, where it can be had.
-    focus: Option<PathBuf>,
-    /// The emulator of Azure Blob Storage.
-    azurite: PathBuf,
-    /// The Python that has nise. It needs forty packages, so a machine may well not get it: its tests
-    /// say then that they are skipped.
-    nise: Option<PathBuf>,
+    /// What some of the server tests take besides: the variable that names it, and where it is. A
+    /// test that lacks its own says that it is skipped.
+    besides: Vec<(&'static str, PathBuf)>,
 }
 
 impl Tested {
@@ -34,9 +31,15 @@ impl Tested {
             .ok_or_else(|| Failure::new("CUR_FDW_PG names no Postgres version"))
     }
 
-    /// The Python that has DuckDB.
-    pub fn python(&self) -> &Path {
-        &self.python
+    /// The command that runs the server tests on a version.
+    pub fn it(&self, major: u32, pg_config: &Path) -> Command {
+        let mut tests = cargo::workspace("test", major, pg_config);
+        tests
+            .args(["--test", "it"])
+            .env("CUR_FDW_PG_CONFIG", pg_config)
+            .env("CUR_FDW_PYTHON", &self.python)
+            .envs(self.besides.iter().cloned());
+        tests
     }
 }
 
@@ -67,17 +70,7 @@ pub fn verify() -> Result<()> {
             install::install(pg_config, &install::Options::default())
         })?;
         steps.step(&format!("tests on Postgres {major}"), || {
-            let mut tests = cargo::workspace("test", *major, pg_config);
-            tests
-                .args(["--test", "it"])
-                .env("CUR_FDW_PG_CONFIG", pg_config)
-                .env("CUR_FDW_PYTHON", &tested.python)
-                .env("CUR_FDW_AZURITE", &tested.azurite)
-                .envs(tested.nise.iter().map(|nise| ("CUR_FDW_NISE", nise)));
-            if let Some(focus) = &tested.focus {
-                tests.env("CUR_FDW_FOCUS_PYTHON", focus);
-            }
-            run(&mut tests)
+            run(&mut tested.it(*major, pg_config))
         })?;
     }
     steps.print_times();
@@ -87,25 +80,35 @@ pub fn verify() -> Result<()> {
 
 /// Installs, fetches and builds what verify needs.
 pub fn setup() -> Result<Tested> {
+    let mut tested = setup_of(&majors()?)?;
+    let azurite = azurite::installation()?;
+    let found = [
+        ("CUR_FDW_AZURITE", Some(azurite)),
+        // Forty packages: a machine may well not get them.
+        ("CUR_FDW_NISE", optional("nise", postgres::python_with_nise())),
+        (
+            "CUR_FDW_FOCUS_PYTHON",
+            optional("the validator of FOCUS data", postgres::python_for_focus()),
+        ),
+    ];
+    let found = found.into_iter();
+    tested.besides = found.filter_map(|(name, path)| Some((name, path?))).collect();
+    Ok(tested)
+}
+
+/// The same for one module of the server tests at its full length: the first version, and DuckDB.
+pub fn setup_first() -> Result<Tested> {
     let majors = majors()?;
+    setup_of(majors.get(..1).unwrap_or_default())
+}
+
+fn setup_of(majors: &[u32]) -> Result<Tested> {
     let mut needs = machine::BASE.to_vec();
-    needs.extend(postgres::needs(&majors)?);
+    needs.extend(postgres::needs(majors)?);
     machine::setup(&needs)?;
     let python = postgres::python()?;
-    let focus = postgres::python_for_focus().ok();
-    if focus.is_none() {
-        println!("There is no validator of FOCUS data, so its test passes without it.");
-    }
-    let azurite = azurite::installation()?;
-    let nise = match postgres::python_with_nise() {
-        Ok(nise) => Some(nise),
-        Err(error) => {
-            println!("nise cannot be had, its tests will be skipped: {error}");
-            None
-        }
-    };
     let mut found = Vec::new();
-    for major in majors {
+    for &major in majors {
         let pg_config = postgres::pg_config(major).doing(format!(
             "Postgres {major} cannot be had (CUR_FDW_PG=15 restricts verify to one version)"
         ))?;
@@ -115,10 +118,15 @@ pub fn setup() -> Result<Tested> {
     Ok(Tested {
         postgres: found,
         python,
-        focus,
-        azurite,
-        nise,
+        besides: Vec::new(),
     })
+}
+
+/// What tests can do without, and why they have to.
+fn optional(what: &str, found: Result<PathBuf>) -> Option<PathBuf> {
+    found
+        .inspect_err(|error| println!("{what} cannot be had, its tests will be skipped: {error}"))
+        .ok()
 }
 
 /// The test targets of the libraries in `crates`: these need no server, and none can be forgotten.
