@@ -11,6 +11,7 @@ mod install;
 mod licences;
 mod machine;
 mod postgres;
+mod python;
 mod run;
 mod soak;
 mod verify;

@@ -6,6 +6,7 @@ use crate::install;
 use crate::licences;
 use crate::machine;
 use crate::postgres;
+use crate::python;
 use crate::run::{Doing, Failure, Result, Steps, run};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -85,14 +86,19 @@ pub fn setup() -> Result<Tested> {
     let found = [
         ("CUR_FDW_AZURITE", Some(azurite)),
         // Forty packages: a machine may well not get them.
-        ("CUR_FDW_NISE", optional("nise", postgres::python_with_nise())),
+        ("CUR_FDW_NISE", optional("nise", python::with_nise())),
         (
             "CUR_FDW_FOCUS_PYTHON",
-            optional("the validator of FOCUS data", postgres::python_for_focus()),
+            optional(
+                "the validator of FOCUS data",
+                python::with_focus_validator(),
+            ),
         ),
     ];
     let found = found.into_iter();
-    tested.besides = found.filter_map(|(name, path)| Some((name, path?))).collect();
+    tested.besides = found
+        .filter_map(|(name, path)| Some((name, path?)))
+        .collect();
     Ok(tested)
 }
 
@@ -106,7 +112,7 @@ fn setup_of(majors: &[u32]) -> Result<Tested> {
     let mut needs = machine::BASE.to_vec();
     needs.extend(postgres::needs(majors)?);
     machine::setup(&needs)?;
-    let python = postgres::python()?;
+    let python = python::with_duckdb()?;
     let mut found = Vec::new();
     for &major in majors {
         let pg_config = postgres::pg_config(major).doing(format!(
@@ -140,7 +146,9 @@ fn test_targets() -> Result<Vec<String>> {
         for target in entries(&tests)? {
             let is_one = match target.is_dir() {
                 true => target.join("main.rs").exists(),
-                false => target.extension().is_some_and(|extension| extension == "rs"),
+                false => target
+                    .extension()
+                    .is_some_and(|extension| extension == "rs"),
             };
             if is_one {
                 let name = target.file_stem().unwrap_or_default();
