@@ -853,8 +853,8 @@ fn ledger_names_the_month_that_failed(env: &Env) -> Result<()> {
 
 fn the_secret_is_nowhere_to_be_seen(env: &Env) -> Result<()> {
     let before = env.cluster.log()?.len();
-    let mut client = connected(env, "errors")?;
-    ordinary_user(&mut client)?;
+    ordinary_user(&mut connected(env, "errors")?)?;
+    let (mut client, notices) = env.cluster.listening("postgres", "errors")?;
     for sql in [
         "EXPLAIN VERBOSE SELECT * FROM t",
         "EXPLAIN (VERBOSE, ANALYZE, FORMAT JSON) SELECT * FROM t",
@@ -866,9 +866,12 @@ fn the_secret_is_nowhere_to_be_seen(env: &Env) -> Result<()> {
             assert_no_secret(&format!("{message:?}"));
         }
     }
-    // A notice at the chattiest level, and errors with all their fields.
+    // Notices at the chattiest level, and errors with all their fields.
     client.batch_execute("SET client_min_messages = debug5; SET log_min_messages = debug1")?;
     client.batch_execute(READ)?;
+    let heard = notices.take();
+    assert!(!heard.is_empty(), "the session was told nothing");
+    assert_no_secret(&heard);
     client.batch_execute(
         "RESET client_min_messages; SET log_error_verbosity = verbose; SET cur_fdw.retries = 0",
     )?;
@@ -876,6 +879,7 @@ fn the_secret_is_nowhere_to_be_seen(env: &Env) -> Result<()> {
     error_of(&mut client, READ)?;
     client.batch_execute("ALTER SERVER bills OPTIONS (SET url 's3://errors-nowhere')")?;
     error_of(&mut client, READ)?;
+    assert_no_secret(&notices.take());
 
     let mut superuser = env.cluster.client("errors")?;
     let activity = "SELECT coalesce(string_agg(a::text, E'\\n'), '') FROM pg_stat_activity a WHERE pid <> pg_backend_pid()";

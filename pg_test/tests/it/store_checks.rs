@@ -3,6 +3,7 @@
 use crate::fixture;
 use pg_test::Result;
 use pg_test::bills::MonthBill;
+use pg_test::postgres::Cluster;
 use postgres::Client;
 use postgres::error::DbError;
 
@@ -148,24 +149,27 @@ pub fn notices_an_overwritten_file(
     .map(drop)
 }
 
-/// With a mapping that holds markers: no statement, plan, check, log or catalog shows one.
-pub fn shows_no_marker(client: &mut Client, log: impl Fn() -> Result<String>) -> Result<()> {
-    client.batch_execute("SET log_error_verbosity = verbose; SET client_min_messages = debug1")?;
-    let before = log()?.len();
+/// With a mapping that holds markers: no statement, notice, plan, check, log or catalog shows one.
+pub fn shows_no_marker(cluster: &Cluster, database: &str) -> Result<()> {
+    let (mut client, notices) = cluster.listening("postgres", database)?;
+    client.batch_execute("SET log_error_verbosity = verbose; SET client_min_messages = debug5")?;
+    let before = cluster.log()?.len();
     for sql in [
         READ,
         &format!("EXPLAIN (ANALYZE, VERBOSE) {READ}"),
         "SELECT * FROM cost_analytics.cost_discover('bills')",
     ] {
-        error_of(client, sql)?;
+        error_of(&mut client, sql)?;
     }
     let tested = client.query_one(
         "SELECT string_agg(t::text, ' ') FROM cost_analytics.cost_test('bills') t",
         &[],
     )?;
     assert_no_marker("cost_test", tested.get(0));
-    assert_no_marker("the log", &log()?[before..]);
-    client.batch_execute("RESET client_min_messages; RESET log_error_verbosity")?;
+    let heard = notices.take();
+    assert!(!heard.is_empty(), "the session was told nothing");
+    assert_no_marker("a notice", &heard);
+    assert_no_marker("the log", &cluster.log()?[before..]);
     for catalog in ["pg_foreign_server", "pg_foreign_table", "pg_stat_activity"] {
         let all = format!("SELECT coalesce(string_agg(c::text, ' '), '') FROM {catalog} c");
         assert_no_marker(catalog, client.query_one(&all, &[])?.get(0));
@@ -175,15 +179,20 @@ pub fn shows_no_marker(client: &mut Client, log: impl Fn() -> Result<String>) ->
 
 /// The messages of refused statements. (Postgres itself logs the statement; see the README.)
 pub fn refuses_without_repeating(
-    client: &mut Client,
+    cluster: &Cluster,
+    database: &str,
     statements: &[String],
-    log: impl Fn() -> Result<String>,
 ) -> Result<()> {
-    client.batch_execute("SET log_min_error_statement = panic")?;
-    let before = log()?.len();
+    let (mut client, notices) = cluster.listening("postgres", database)?;
+    client.batch_execute(
+        "SET log_min_error_statement = panic; SET log_error_verbosity = verbose; \
+                        SET client_min_messages = debug1",
+    )?;
+    let before = cluster.log()?.len();
     for sql in statements {
-        error_of(client, sql)?;
+        error_of(&mut client, sql)?;
     }
-    assert_no_marker("the log", &log()?[before..]);
-    Ok(client.batch_execute("RESET log_min_error_statement")?)
+    assert_no_marker("a notice", &notices.take());
+    assert_no_marker("the log", &cluster.log()?[before..]);
+    Ok(())
 }
