@@ -234,9 +234,9 @@ fn dictionary_that_claims_two_billion_values(env: &Env) -> Result<()> {
             .iter()
             .find(|column| column.column_path().string() == name)
             .ok_or("a bill has this column")?;
-        let Some(page) = column.dictionary_page_offset() else {
-            continue;
-        };
+        let page = column
+            .dictionary_page_offset()
+            .ok_or("a bill's columns have dictionaries")?;
         bench.put(file(), with_huge_dictionary(&file().bytes, page as usize))?;
         bench.refused_where_read(name)?;
     }

@@ -26,6 +26,17 @@ macro_rules! tests {
 }
 pub(crate) use tests;
 
+/// A number from the environment, or the default. What is there and no number is an error, for a
+/// soak would otherwise run with other settings than were asked for.
+pub fn number(variable: &str, default: u64) -> Result<u64> {
+    match std::env::var(variable) {
+        Ok(text) => text
+            .parse()
+            .map_err(|error| format!("{variable}={text}: {error}").into()),
+        Err(_) => Ok(default),
+    }
+}
+
 impl Env {
     /// Starts the servers.
     pub fn start() -> Result<Self> {

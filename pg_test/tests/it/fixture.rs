@@ -10,6 +10,7 @@ use pg_test::bills::{MonthBill, Report};
 use postgres::Client;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// The prefix under which [`Report::press`] delivers.
 pub const PRESS: &str = "cup/CUP-Cost-Usage-Report";
@@ -127,6 +128,35 @@ pub fn sync(client: &mut Client) -> Result<()> {
     // In a query of its own: a procedure that commits runs in no transaction block.
     client.batch_execute("CALL cost_analytics.cost_sync()")?;
     Ok(())
+}
+
+/// How long what must happen may take, also on a slow machine.
+pub const LATE: Duration = Duration::from_secs(60);
+
+/// Looks until something has come.
+pub fn wait_for(what: &str, mut come: impl FnMut() -> Result<bool>) -> Result<()> {
+    let began = Instant::now();
+    while !come()? {
+        if began.elapsed() > LATE {
+            return Err(format!("this never happened: {what}").into());
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    Ok(())
+}
+
+/// Looks, in this session, until that of the process waits for a lock.
+pub fn wait_until_locked(client: &mut Client, pid: i32) -> Result<()> {
+    let waits = "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = $1";
+    wait_for("the other session waits for a lock", || {
+        let row = client.query_one(waits, &[&pid])?;
+        Ok(row.get::<_, Option<bool>>(0) == Some(true))
+    })
+}
+
+/// The process of the client's session.
+pub fn pid(client: &mut Client) -> Result<i32> {
+    Ok(client.query_one("SELECT pg_backend_pid()", &[])?.get(0))
 }
 
 /// A month as SQL writes it.

@@ -103,7 +103,7 @@ fn partitions_of_a_renamed_raw_table_are_not_dropped(env: &Env) -> Result<()> {
 
 fn a_staged_table_that_vanished_is_loaded_again(env: &Env) -> Result<()> {
     let bills = press().all();
-    let mut client = stage_november(env, "keeping-vanished", &bills[..2])?;
+    let mut client = stage_october(env, "keeping-vanished", &bills[..2])?;
     client.batch_execute("DROP TABLE cost_analytics.raw_press_2025_10_new")?;
     sync(&mut client)?;
     assert_bills(&mut client, &[bills[0].clone(), press().month(2025, 10, 1)])?;
@@ -116,14 +116,14 @@ fn a_staged_table_that_vanished_is_loaded_again(env: &Env) -> Result<()> {
 
 fn a_removed_source_leaves_no_staged_table(env: &Env) -> Result<()> {
     let bills = press().all();
-    let mut client = stage_november(env, "keeping-removed", &bills[..2])?;
+    let mut client = stage_october(env, "keeping-removed", &bills[..2])?;
     client.batch_execute("SELECT cost_analytics.cost_remove_source('press', drop_raw => true)")?;
     assert_eq!(text(&mut client, LEAVES)?, "");
     Ok(())
 }
 
 /// Two months loaded, and a restatement of the second staged because a reader holds the raw table.
-fn stage_november(
+fn stage_october(
     env: &Env,
     name: &str,
     bills: &[pg_test::bills::MonthBill],

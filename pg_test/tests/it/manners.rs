@@ -528,14 +528,16 @@ fn a_row_that_changed_under_a_lock_is_joined_anew(env: &Env) -> Result<()> {
         "ALTER TABLE h ADD note text; BEGIN; UPDATE h SET note = 'new' WHERE x = 3",
     )?;
     let mut other = env.cluster.client(name)?;
+    let pid = fixture::pid(&mut other)?;
     let found = std::thread::scope(|scope| -> Result<_> {
         let waiting = scope.spawn(|| {
             let sql = "SELECT n.x, n.name, h.note FROM h JOIN n USING (x) WHERE x < 5 AND n.name LIKE '%3' FOR UPDATE OF h";
             rows(&mut other, sql).map_err(|error| error.to_string())
         });
-        std::thread::sleep(std::time::Duration::from_millis(700));
-        assert!(!waiting.is_finished(), "the row is locked");
+        // The end of this transaction also ends a wait that never came to be.
+        let locked = fixture::wait_until_locked(&mut env.cluster.client(name)?, pid);
         client.batch_execute("COMMIT")?;
+        locked?;
         Ok(waiting.join().expect("no panic")?)
     })?;
     let expected = ["3", "number 3", "new"].map(|v| Some(v.to_owned()));

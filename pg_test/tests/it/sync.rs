@@ -1,7 +1,7 @@
 //! `cost_sync()`: every month whole, exact, once, and never half of one in sight.
 
 use crate::env::{Env, Test, tests};
-use crate::fixture::{self, period, press, sync, synced_later, upload};
+use crate::fixture::{self, LATE, period, press, sync, synced_later, upload, wait_for};
 use pg_test::Result;
 use pg_test::bills::{MonthBill, Report, status_file};
 use pg_test::fault::{Fault, Proxy};
@@ -31,7 +31,6 @@ pub const TESTS: &[Test] = tests![
 ];
 
 const SOON: Duration = Duration::from_secs(1);
-const LATE: Duration = Duration::from_secs(60);
 /// How often each month was loaded.
 const LOADS: &str = "SELECT string_agg(loads::text, ' ') FROM \
     (SELECT count(*) AS loads FROM cost_analytics.sync_log WHERE status = 'loaded' GROUP BY billing_period) AS months";
@@ -278,17 +277,6 @@ fn behind_a_proxy(env: &Env, name: &str, bills: &[MonthBill]) -> Result<(Client,
     Ok((client, proxy))
 }
 
-fn wait_for(what: &str, mut come: impl FnMut() -> Result<bool>) -> Result<()> {
-    let began = Instant::now();
-    while !come()? {
-        if began.elapsed() > LATE {
-            return Err(format!("this never happened: {what}").into());
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    Ok(())
-}
-
 fn a_killed_backend_leaves_no_half_month(env: &Env) -> Result<()> {
     let name = "sync-killed";
     let bills = [press().month(2025, 10, 0), large().month(2025, 11, 0)];
@@ -499,23 +487,18 @@ fn two_syncs_at_once_keep_every_row_once(env: &Env) -> Result<()> {
     let name = "sync-twice";
     let bills = press().all();
     let mut client = synced_later(env, name, &bills)?;
-    let mut errors = Vec::new();
     std::thread::scope(|scope| -> Result<()> {
         let mut calls = Vec::new();
         for _ in 0..2 {
             let mut client = env.cluster.client(name)?;
             calls.push(scope.spawn(move || sync(&mut client)));
         }
+        // Neither fails: whoever comes second is told so by a notice.
         for call in calls {
-            errors.extend(call.join().expect("the thread does not panic").err());
+            call.join().expect("the thread does not panic")?;
         }
         Ok(())
     })?;
-    // Whoever comes second may be told so, and of nothing else.
-    for error in errors {
-        let error = failure::<()>(Err(error));
-        assert!(error.contains("another session is loading"), "{error}");
-    }
     assert_bills(&mut client, &bills)?;
     sync(&mut client)?;
     assert_bills(&mut client, &bills)
@@ -533,17 +516,15 @@ fn a_plan_grown_old_loads_nothing_again(env: &Env) -> Result<()> {
          SELECT source_name, billing_period, fingerprint FROM cost_analytics.cost_plan(months => 1)",
     )?;
     let mut slow = env.cluster.client(name)?;
-    let pid = text(&mut slow, "SELECT pg_backend_pid()::text")?;
+    let pid = fixture::pid(&mut slow)?;
     std::thread::scope(|scope| -> Result<()> {
         let call = scope.spawn(move || sync(&mut slow));
-        let waits =
-            format!("SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = {pid}");
-        wait_for("the second session waits", || {
-            let row = client.query_one(&waits, &[])?;
-            Ok(row.get::<_, Option<bool>>(0) == Some(true))
-        })?;
-        client.batch_execute("CALL cost_analytics.cost_sync(until => '2025-10')")?;
+        let locked = fixture::wait_until_locked(&mut client, pid);
+        let loaded = client.batch_execute("CALL cost_analytics.cost_sync(until => '2025-10')");
+        // Whatever failed: the session that waits is let go.
         transaction.rollback()?;
+        locked?;
+        loaded?;
         call.join().expect("the thread does not panic")
     })?;
     assert_bills(&mut client, &bills)?;

@@ -3,8 +3,8 @@
 //! `cargo soak-sync` strikes 50 times with each fault, `cargo verify` twice.
 
 use crate::backend::soaking;
-use crate::env::{Env, Test, tests};
-use crate::fixture::{self, period, press, sync, upload};
+use crate::env::{Env, Test, number, tests};
+use crate::fixture::{self, period, press, sync, upload, wait_for};
 use crate::sync::text;
 use pg_test::Result;
 use pg_test::bills::rng::Rng;
@@ -38,7 +38,6 @@ const ROUNDS: (u64, u64) = (50, 2);
 /// Deliveries of each month: the one that is loaded, a new one, and one that comes during the load.
 const VERSIONS: usize = 3;
 const MONTHS: usize = 3;
-const LATE: Duration = Duration::from_secs(60);
 
 /// Sessions give up at the first failure, so that it is the fault that ends them.
 const NO_RETRIES: &str = "SET cur_fdw.retries = 0";
@@ -233,26 +232,21 @@ impl Drop for Round {
     }
 }
 
-/// A number from the environment.
-fn setting(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
-}
-
 /// What the moments follow from.
-fn seed() -> u64 {
-    setting("CUR_FDW_SEED").unwrap_or(1)
+fn seed() -> Result<u64> {
+    number("CUR_FDW_SEED", 1)
 }
 
 /// Strikes again and again.
 fn rounds(env: &Env, name: &'static str, strike: Strike) -> Result<()> {
-    let seed = seed();
+    let seed = seed()?;
     strike_often(Bench::new(env, name, seed)?, seed, strike)
 }
 
 fn strike_often(mut bench: Bench, seed: u64, strike: Strike) -> Result<()> {
     let (soak, sample) = ROUNDS;
     let rounds = if soaking() { soak } else { sample };
-    let rounds = setting("CUR_FDW_ROUNDS").unwrap_or(rounds);
+    let rounds = number("CUR_FDW_ROUNDS", rounds)?;
     let began = Instant::now();
     let mut noticed = 0;
     for round in 1..=rounds {
@@ -294,17 +288,6 @@ fn sync_while(
     })
 }
 
-fn wait_for(what: &str, mut come: impl FnMut() -> bool) -> Result<()> {
-    let began = Instant::now();
-    while !come() {
-        if began.elapsed() > LATE {
-            return Err(format!("this never happened: {what}").into());
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    Ok(())
-}
-
 fn a_killed_backend_leaves_whole_months(env: &Env) -> Result<()> {
     rounds(env, "faults-kill", &|bench, _| {
         let mut victim = bench.session()?;
@@ -316,10 +299,10 @@ fn a_killed_backend_leaves_whole_months(env: &Env) -> Result<()> {
             process::output(Command::new("kill").args(["-9", &pid]))?;
             // All sessions end before the server recovers; until then it would take new ones.
             wait_for("the end of the other sessions", || {
-                watcher.simple_query("SELECT").is_err()
+                Ok(watcher.simple_query("SELECT").is_err())
             })
         })?;
-        wait_for("recovery", || bench.session().is_ok())?;
+        wait_for("recovery", || Ok(bench.session().is_ok()))?;
         Ok(error.is_some())
     })
 }
@@ -392,7 +375,7 @@ fn a_delivery_during_the_load_leaves_whole_months(env: &Env) -> Result<()> {
             .proxy
             .set(Fault::StallAfter(bench.rng.below(largest())));
         let error = sync_while(victim, |over| {
-            wait_for("a response is held", || bench.proxy.stalled() || over())?;
+            wait_for("a response is held", || Ok(bench.proxy.stalled() || over()))?;
             bench.deliver(restated, 1)?;
             bench.proxy.set(Fault::Pass);
             Ok(())
@@ -403,7 +386,7 @@ fn a_delivery_during_the_load_leaves_whole_months(env: &Env) -> Result<()> {
 
 /// AWS overwrites the files first and the manifest last. Between the two a load takes what is there.
 fn a_delivery_seen_half_is_replaced_by_the_next_call(env: &Env) -> Result<()> {
-    let mut bench = Bench::new(env, "faults-half", seed())?;
+    let mut bench = Bench::new(env, "faults-half", seed()?)?;
     bench.deliver(&[2], 1)?;
     let next = &deliveries()[2][(bench.delivered[2] + 1) % VERSIONS];
     let first = next
@@ -485,7 +468,7 @@ fn a_full_disk_leaves_whole_months(env: &Env) -> Result<()> {
     ] {
         client.batch_execute(&statement)?;
     }
-    let seed = seed();
+    let seed = seed()?;
     let bench = Bench::over(env, name, seed, env.cluster.client(name)?)?;
     strike_often(bench, seed, &|bench, _| {
         let victim = bench.session()?;
@@ -515,7 +498,7 @@ fn a_lock_timeout_leaves_whole_months(env: &Env) -> Result<()> {
         let error = sync_while(victim, |over| {
             std::thread::sleep(moment);
             holder.batch_execute(&format!("BEGIN; {hold}"))?;
-            wait_for("the sync is over", over)
+            wait_for("the sync is over", || Ok(over()))
         })?;
         let mut client = bench.session()?;
         let staged =
