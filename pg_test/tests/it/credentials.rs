@@ -659,7 +659,7 @@ fn no_marker_shows_anywhere(env: &Env) -> Result<()> {
         client.batch_execute(&format!(
             "CREATE USER MAPPING FOR credentials_user SERVER bills OPTIONS ({options})"
         ))?;
-        shows_no_marker(&env.cluster, DATABASE)?;
+        shows_no_marker(&mut client, &env.cluster, DATABASE)?;
         seen_by_an_ordinary_user(env)?;
     }
     refuses_without_repeating(&env.cluster, DATABASE, &marked_statements())?;

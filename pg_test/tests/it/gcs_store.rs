@@ -235,7 +235,7 @@ fn gcs_secrets_show_nowhere(env: &Env) -> Result<()> {
         format!("vault_service_account_key '{MARKER}'"),
     ] {
         map(&mut client, &mapping)?;
-        shows_no_marker(&env.cluster, DATABASE)?;
+        shows_no_marker(&mut client, &env.cluster, DATABASE)?;
         let error = error_of(&mut client, READ)?;
         assert!(
             !format!("{error:?}").contains("eyJ"),

@@ -150,7 +150,10 @@ pub fn notices_an_overwritten_file(
 }
 
 /// With a mapping that holds markers: no statement, notice, plan, check, log or catalog shows one.
-pub fn shows_no_marker(cluster: &Cluster, database: &str) -> Result<()> {
+/// `mapper` is the session that made the mapping.
+pub fn shows_no_marker(mapper: &mut Client, cluster: &Cluster, database: &str) -> Result<()> {
+    // To superusers Postgres shows every session's last statement.
+    mapper.batch_execute("SELECT")?;
     let (mut client, notices) = cluster.listening("postgres", database)?;
     client.batch_execute("SET log_error_verbosity = verbose; SET client_min_messages = debug5")?;
     let before = cluster.log()?.len();
