@@ -1,6 +1,6 @@
 //! Bills in Azure Blob Storage, against Microsoft's emulator.
 
-use crate::env::{Env, Test, tests};
+use crate::env::{Env, Test, skip, tests};
 use crate::fixture;
 use crate::generated::two_deliveries;
 use crate::store_checks::*;
@@ -13,6 +13,7 @@ use pg_test::{Result, ports};
 use postgres::Client;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -40,11 +41,19 @@ fn bill() -> &'static MonthBill {
     BILL.get_or_init(|| fixture::press().month(2025, 9, 0))
 }
 
+/// Where the emulator is, or nothing, with a word about it.
+fn installation() -> Option<PathBuf> {
+    let installation = Azurite::installation();
+    if installation.is_none() {
+        skip("there is no Azurite (CUR_FDW_AZURITE)");
+    }
+    installation
+}
+
 /// The emulator that the tests share, with [`bill`] in [`CONTAINER`]. None where there is none.
 fn azurite() -> Result<Option<&'static Azurite>> {
     static SHARED: OnceLock<Azurite> = OnceLock::new();
-    let Some(installation) = Azurite::installation() else {
-        println!("skipped: there is no Azurite (CUR_FDW_AZURITE)");
+    let Some(installation) = installation() else {
         return Ok(None);
     };
     if SHARED.get().is_none() {
@@ -574,8 +583,7 @@ fn token(now: u64) -> String {
 }
 
 fn azure_bills_are_read_with_access_tokens(env: &Env) -> Result<()> {
-    let Some(installation) = Azurite::installation() else {
-        println!("skipped: there is no Azurite (CUR_FDW_AZURITE)");
+    let Some(installation) = installation() else {
         return Ok(());
     };
     let directory = tempfile::tempdir()?;
@@ -614,7 +622,7 @@ fn azure_bills_are_read_with_access_tokens(env: &Env) -> Result<()> {
     map(&mut client, &application(MARKER))?;
     let code = INVALID_AUTHORIZATION;
     refused(&mut client, READ, code, "AADSTS7000215", "client_secret")?;
-    shows_no_marker(&cluster, "postgres")?;
+    shows_no_marker(&mut client, &cluster, "postgres")?;
     client.batch_execute(
         "ALTER USER MAPPING FOR CURRENT_USER SERVER bills OPTIONS (SET tenant_id 'x')",
     )?;
@@ -654,7 +662,7 @@ fn azure_secrets_show_nowhere(env: &Env) -> Result<()> {
         format!("client_id 'a', vault_client_secret '{MARKER}', tenant_id 'tenant'"),
     ] {
         map(&mut client, &mapping)?;
-        shows_no_marker(&env.cluster, DATABASE)?;
+        shows_no_marker(&mut client, &env.cluster, DATABASE)?;
     }
     let create = "CREATE USER MAPPING FOR PUBLIC SERVER bills OPTIONS";
     let account = azurite.account();

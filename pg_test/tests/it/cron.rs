@@ -1,6 +1,6 @@
 //! The nightly sync, as pg_cron runs it.
 
-use crate::env::{Env, Test, tests};
+use crate::env::{Env, Test, skip, tests};
 use crate::fixture;
 use crate::sync::{assert_bills, text};
 use pg_test::Result;
@@ -14,7 +14,7 @@ const LIMIT: Duration = Duration::from_secs(130);
 
 fn a_scheduled_sync_commits_month_by_month(env: &Env) -> Result<()> {
     if !env.installation.has_extension("pg_cron") {
-        println!("skipped: this Postgres has no pg_cron");
+        skip("this Postgres has no pg_cron");
         return Ok(());
     }
     let bucket = "cron";

@@ -11,7 +11,7 @@ use postgres::error::DbError;
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 pub const TESTS: &[Test] = tests![
@@ -58,20 +58,6 @@ fn cell(client: &mut Client, sql: &str) -> Result<String> {
     Ok(cell.ok_or_else(|| format!("no answer to {sql}"))?)
 }
 
-/// Where the samples of providers are, or nothing, with a word about it.
-fn samples() -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
-    let folder = std::env::var_os("CUR_FDW_SAMPLES").map_or_else(beside, PathBuf::from);
-    if !folder.join("focus/focus_sample.csv").is_file() {
-        eprintln!(
-            "skipped: no samples in {} (CUR_FDW_SAMPLES)",
-            folder.display()
-        );
-        return None;
-    }
-    Some(folder)
-}
-
 const SAMPLES: [&str; 14] = [
     "aws-cur-csv/2022-07-01-alt-columns.csv",
     "aws-cur-csv/2023-06-01-not-final.csv",
@@ -93,7 +79,7 @@ const SAMPLES: [&str; 14] = [
 const RAGGED: &str = "aws-cur-csv/test_cur.csv";
 
 fn samples_of_all_providers_show_every_cell_as_duckdb_reads_it(env: &Env) -> Result<()> {
-    let Some(folder) = samples() else {
+    let Some(folder) = fixture::of_others("", &SAMPLES) else {
         return Ok(());
     };
     let mut client = connected(env, "csv-samples")?;

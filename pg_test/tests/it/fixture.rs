@@ -2,13 +2,13 @@
 
 #![allow(dead_code)] // every module takes what it needs
 
-use crate::env::Env;
+use crate::env::{Env, skip};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use parquet::arrow::ArrowWriter;
 use pg_test::Result;
 use pg_test::bills::{MonthBill, Report};
 use postgres::Client;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -89,6 +89,25 @@ pub fn connect_directory(client: &mut Client, directory: &Path) -> Result<()> {
         "CREATE SERVER bills FOREIGN DATA WRAPPER cur_fdw OPTIONS (url 'file://{}')",
         directory.display()
     ))?)
+}
+
+/// A folder of bills that others made, below the one that `CUR_FDW_REAL_BILLS` names; they are not ours
+/// to hand on. None, with a word about it, where a file is missing.
+pub fn of_others(folder: &str, files: &[&str]) -> Option<PathBuf> {
+    let Some(all) = std::env::var_os("CUR_FDW_REAL_BILLS") else {
+        skip("CUR_FDW_REAL_BILLS names no bills of others");
+        return None;
+    };
+    let folder = PathBuf::from(all).join(folder);
+    let missing = files.iter().find(|file| !folder.join(file).is_file());
+    if let Some(file) = missing {
+        skip(format!(
+            "there is no {} (CUR_FDW_REAL_BILLS)",
+            folder.join(file).display()
+        ));
+        return None;
+    }
+    Some(folder)
 }
 
 /// The statement that gives a role the gateway's keys.

@@ -8,7 +8,6 @@ use pg_test::Result;
 use postgres::error::DbError;
 use postgres::{Client, SimpleQueryMessage};
 use serde_json::json;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub const TESTS: &[Test] = tests![
@@ -795,15 +794,10 @@ const OF_OTHERS: &[(&str, &str, &str, i64, i64)] = &[
 ];
 
 fn the_files_of_others_are_told_and_read_whole(env: &Env) -> Result<()> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
-    let folder = std::env::var_os("CUR_FDW_BILLS_OF_OTHERS").map_or(folder, PathBuf::from);
-    if !folder.join(OF_OTHERS[0].0).is_file() {
-        eprintln!(
-            "skipped: no files in {} (CUR_FDW_BILLS_OF_OTHERS)",
-            folder.display()
-        );
+    let files: Vec<&str> = OF_OTHERS.iter().map(|(file, ..)| *file).collect();
+    let Some(folder) = fixture::of_others("", &files) else {
         return Ok(());
-    }
+    };
     let directory = tempfile::tempdir()?;
     for (file, place, ..) in OF_OTHERS {
         let place = directory.path().join(place);

@@ -1,6 +1,6 @@
 //! What the sync says about itself: schedule, health, and what was billed.
 
-use crate::env::{Env, Test, tests};
+use crate::env::{Env, Test, skip, tests};
 use crate::fixture::{press, sync, synced_later, upload};
 use crate::sync::text;
 use pg_test::Result;
@@ -160,7 +160,7 @@ fn a_schedule_without_pg_cron_says_what_is_missing(env: &Env) -> Result<()> {
 
 fn a_schedule_is_made_replaced_and_removed(env: &Env) -> Result<()> {
     if !env.installation.has_extension("pg_cron") {
-        println!("skipped: this Postgres has no pg_cron");
+        skip("this Postgres has no pg_cron");
         return Ok(());
     }
     let settings = [

@@ -105,6 +105,7 @@ fn main() {
         .map(|test| trial(test, env.clone()))
         .collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
+    env::print_skipped();
     // exit() runs no destructors, and the servers must be stopped.
     drop(env);
     conclusion.exit();
@@ -114,6 +115,7 @@ fn trial(&(name, body): &Test, env: Option<Arc<Env>>) -> Trial {
     let name = name.strip_prefix("it::").unwrap_or(name);
     Trial::test(name, move || {
         let env = env.ok_or("listing runs nothing")?;
+        env::running(name);
         body(&env).map_err(|error| Failed::from(describe(&*error)))
     })
 }

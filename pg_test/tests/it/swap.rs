@@ -2,7 +2,7 @@
 
 use crate::backend::soaking;
 use crate::env::{Env, Test, tests};
-use crate::fixture::{self, period, press, sync, synced_later, upload};
+use crate::fixture::{self, press, sync, synced_later, upload};
 use crate::sync::{assert_bills, text};
 use pg_test::Result;
 use pg_test::bills::{MonthBill, Report};

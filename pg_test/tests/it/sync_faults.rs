@@ -3,7 +3,7 @@
 //! `cargo soak-sync` strikes 50 times with each fault, `cargo verify` twice.
 
 use crate::backend::soaking;
-use crate::env::{Env, Test, number, tests};
+use crate::env::{Env, Test, number, skip, tests};
 use crate::fixture::{self, period, press, sync, upload, wait_for};
 use crate::sync::text;
 use pg_test::Result;
@@ -416,7 +416,7 @@ impl Disk {
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", "size=64m", "tmpfs"]);
         if let Err(error) = process::output(mount.arg(disk.0.path())) {
-            eprintln!("the disk was not filled, for none could be mounted: {error}");
+            skip(format!("no disk could be mounted to be filled: {error}"));
             return Ok(None);
         }
         process::give(disk.0.path(), user)?;
