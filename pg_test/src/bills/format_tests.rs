@@ -1,11 +1,9 @@
 //! What is the same in every format, and what an independent reader finds in the files.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-use std::process::Command;
 
 use super::*;
-use crate::duckdb::DuckDb;
+use crate::duckdb::{DuckDb, unzipped};
 
 fn month(sample: &Sample) -> MonthBill {
     sample.report.month(2025, 9, 0)
@@ -270,7 +268,7 @@ impl Reading {
             let path = root.join(&file.key);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(&path, &file.bytes).unwrap();
-            paths.push(format!("'{}'", unzipped(&path)));
+            paths.push(format!("'{}'", unzipped(&path).unwrap()));
         }
         let paths = paths.join(", ");
         let read = match sample.report.encoding {
@@ -291,23 +289,6 @@ impl Reading {
             .texts(sql)
             .unwrap_or_else(|error| panic!("{error}"))
     }
-}
-
-/// The path of an archive's only entry, unpacked; or the path itself.
-fn unzipped(path: &Path) -> String {
-    if path.extension().is_none_or(|extension| extension != "zip") {
-        return path.display().to_string();
-    }
-    let python = std::env::var_os("CUR_FDW_PYTHON").unwrap_or_else(|| "python3".into());
-    let folder = path.with_extension("d");
-    let done = Command::new(python)
-        .args(["-m", "zipfile", "-e"])
-        .args([path, &folder])
-        .status();
-    assert!(done.unwrap().success());
-    let entries: Vec<_> = std::fs::read_dir(&folder).unwrap().collect();
-    assert_eq!(entries.len(), 1);
-    entries[0].as_ref().unwrap().path().display().to_string()
 }
 
 /// A cell as the decimal it prints as; more digits than any amount has.

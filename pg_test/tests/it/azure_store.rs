@@ -3,6 +3,7 @@
 use crate::env::{Env, Test, skip, tests};
 use crate::fixture;
 use crate::generated::two_deliveries;
+use crate::refusals::*;
 use crate::store_checks::*;
 use pg_test::azurite::Azurite;
 use pg_test::bills::{MonthBill, samples};
@@ -219,7 +220,7 @@ fn azure_refusals_say_what_to_do(env: &Env) -> Result<()> {
         (format!("sas_token '{unlisted}'"), "read and list"),
     ] {
         map(&mut client, &mapping)?;
-        let error = refused(&mut client, READ, INVALID_AUTHORIZATION, "az://bills", hint)?;
+        let error = refusal(&mut client, READ, INVALID_AUTHORIZATION, "az://bills", hint)?;
         assert!(!format!("{error:?}").contains("sig="), "{error:?}");
     }
     map(&mut client, &account_key(azurite))?;
@@ -428,16 +429,15 @@ fn azure_secrets_are_read_from_the_vault(env: &Env) -> Result<()> {
         return Ok(());
     };
     let mut client = connected(env, azurite)?;
-    // What Supabase's extension has of the Vault that matters here.
-    client.batch_execute(
-        "CREATE SCHEMA vault; \
-         CREATE TABLE vault.secrets (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), name text, secret text); \
-         CREATE VIEW vault.decrypted_secrets AS SELECT id, name, secret AS decrypted_secret FROM vault.secrets",
-    )?;
-    client.execute(
-        "INSERT INTO vault.secrets (name, secret) VALUES ('key', $1), ('token', $2), ('wrong', 'x-')",
-        &[&azurite.account_key(), &sas_token(azurite)?],
-    )?;
+    vault(&mut client)?;
+    let token = sas_token(azurite)?;
+    for (name, secret) in [
+        ("key", azurite.account_key()),
+        ("token", &token),
+        ("wrong", "x-"),
+    ] {
+        hide(&mut client, name, Some(secret))?;
+    }
     for mapping in ["vault_account_key 'key'", "vault_sas_token 'token'"] {
         map(&mut client, mapping)?;
         client.batch_execute(READ)?;

@@ -83,11 +83,7 @@ impl<'a> Bench<'a> {
         let proxy = Proxy::start(&env.gateway.endpoint())?;
         let mut client = env.database_with_extension(&name)?;
         fixture::connect_through(&mut client, env, &name, &proxy.endpoint())?;
-        client.batch_execute(&format!(
-            "IMPORT FOREIGN SCHEMA \"{}\" FROM SERVER bills INTO public; \
-             ALTER FOREIGN TABLE cup_cost_usage_report RENAME TO t",
-            fixture::PRESS
-        ))?;
+        fixture::import_press(&mut client)?;
         let mut bench = Bench {
             env,
             name,

@@ -6,7 +6,7 @@ use crate::env::{Env, skip};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use parquet::arrow::ArrowWriter;
 use pg_test::Result;
-use pg_test::bills::{MonthBill, Report};
+use pg_test::bills::{BillFile, MonthBill, Report};
 use postgres::Client;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -29,12 +29,12 @@ pub fn upload(env: &Env, bucket: &str, bill: &MonthBill) -> Result<()> {
     env.gateway.create_bucket(bucket)?;
     let files = bill.files.iter();
     let (manifests, data): (Vec<_>, Vec<_>) = files.partition(|file| file.key.ends_with(".json"));
-    // The manifest comes last, as from AWS.
-    for files in [data, manifests] {
-        let objects = files
-            .into_iter()
-            .map(|file| (file.key.clone(), file.bytes.clone()));
-        env.gateway.put_all(bucket, objects)?;
+    let object = |file: &BillFile| (file.key.clone(), file.bytes.clone());
+    env.gateway.put_all(bucket, data.into_iter().map(object))?;
+    // The manifests come last, as from AWS, and in their order: the newest counts.
+    for manifest in manifests {
+        env.gateway
+            .put(bucket, &manifest.key, manifest.bytes.clone())?;
     }
     Ok(())
 }
@@ -46,6 +46,22 @@ pub fn empty_bucket(env: &Env, bucket: &str) -> Result<()> {
         env.gateway.delete(bucket, &key)?;
     }
     Ok(())
+}
+
+/// A database and an empty bucket of one name, the one reading the other.
+pub fn connected(env: &Env, name: &str) -> Result<Client> {
+    empty_bucket(env, name)?;
+    let mut client = env.database_with_extension(name)?;
+    connect(&mut client, env, name)?;
+    Ok(client)
+}
+
+/// The export at [`PRESS`] as the foreign table `t`.
+pub fn import_press(client: &mut Client) -> Result<()> {
+    Ok(client.batch_execute(&format!(
+        "IMPORT FOREIGN SCHEMA \"{PRESS}\" FROM SERVER bills INTO public; \
+         ALTER FOREIGN TABLE cup_cost_usage_report RENAME TO t"
+    ))?)
 }
 
 /// The server `bills` over a bucket, and a mapping of the current user.
@@ -76,11 +92,19 @@ pub fn write_numbers(directory: &Path, rows: i64) -> Result<()> {
         ("name", Arc::new(StringArray::from_iter_values(names))),
     ];
     let batch = RecordBatch::try_from_iter(columns)?;
-    let file = std::fs::File::create(folder.join("numbers.parquet"))?;
-    let mut writer = ArrowWriter::try_new(file, batch.schema(), None)?;
-    writer.write(&batch)?;
+    Ok(std::fs::write(
+        folder.join("numbers.parquet"),
+        parquet(&batch)?,
+    )?)
+}
+
+/// A batch as a Parquet file.
+pub fn parquet(batch: &RecordBatch) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), None)?;
+    writer.write(batch)?;
     writer.close()?;
-    Ok(())
+    Ok(bytes)
 }
 
 /// The server `bills` over a directory.

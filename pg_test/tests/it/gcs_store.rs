@@ -3,6 +3,7 @@
 use crate::env::{Env, Test, tests};
 use crate::fixture;
 use crate::generated::two_deliveries;
+use crate::refusals::*;
 use crate::store_checks::*;
 use pg_test::Result;
 use pg_test::bills::{MonthBill, samples};

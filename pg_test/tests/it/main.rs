@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod answers;
+mod ask;
 mod azure_store;
 mod backend;
 mod cancel;
@@ -35,6 +36,7 @@ mod pushed;
 mod raw_tables;
 mod real;
 mod rechecks;
+mod refusals;
 mod rescans;
 mod restatements;
 mod retention;

@@ -1,9 +1,10 @@
 //! What others notice of a sync: readers nothing but the new month, the store nothing it need not.
 
+use crate::ask::value;
 use crate::backend::soaking;
 use crate::env::{Env, Test, tests};
 use crate::fixture::{self, press, sync, synced_later, upload};
-use crate::sync::{assert_bills, text};
+use crate::sync::assert_bills;
 use pg_test::Result;
 use pg_test::bills::{MonthBill, Report};
 use postgres::{Client, IsolationLevel, SimpleQueryMessage};
@@ -123,7 +124,7 @@ fn restate_beside_a_snapshot(
     upload(env, name, new)?;
     sync(client)?;
     let staged = "SELECT count(*)::text FROM cost_analytics.manifests WHERE state = 'staged'";
-    assert_eq!(text(client, staged)?, "1");
+    assert_eq!(value(client, staged)?, "1");
     assert_eq!(
         snapshot.query_one(READ, &[])?.get::<_, String>(0),
         said_of(old)
@@ -140,7 +141,7 @@ fn restate_beside_a_snapshot(
         .filter(|r| r.path.ends_with(".parquet"))
         .collect();
     assert!(data.is_empty(), "downloaded again: {data:?}");
-    assert_eq!(text(client, READ)?, said_of(new));
+    assert_eq!(value(client, READ)?, said_of(new));
     // So that the loop has seen it, too.
     std::thread::sleep(Duration::from_millis(50));
     Ok(())
@@ -159,16 +160,16 @@ fn a_forced_load_of_the_same_delivery_changes_no_row(env: &Env) -> Result<()> {
              FROM pg_inherits WHERE inhparent = 'cost_analytics.raw_press'::regclass), \
           (SELECT string_agg(concat_ws(' ', id, state, rows, unblended, in_raw, in_costs), ', ' ORDER BY id) \
              FROM cost_analytics.manifests))";
-    let before = text(&mut client, contents)?;
+    let before = value(&mut client, contents)?;
     let leaves = "SELECT string_agg(oid::text, ' ' ORDER BY oid) FROM pg_class WHERE relname ~ '^raw_press_'";
-    let first = text(&mut client, leaves)?;
+    let first = value(&mut client, leaves)?;
     client.batch_execute("CALL cost_analytics.cost_sync(force => true)")?;
     assert_ne!(
-        text(&mut client, leaves)?,
+        value(&mut client, leaves)?,
         first,
         "nothing was loaded again"
     );
-    assert_eq!(text(&mut client, contents)?, before);
+    assert_eq!(value(&mut client, contents)?, before);
     assert_bills(&mut client, &bills)
 }
 
@@ -224,7 +225,7 @@ fn nothing_new_over_three_sources_takes_three_listings_and_a_second(env: &Env) -
     sync(&mut client)?;
     let first = began.elapsed();
     let loaded = "SELECT count(*)::text FROM cost_analytics.manifests WHERE state = 'loaded'";
-    assert_eq!(text(&mut client, loaded)?, (3 * months).to_string());
+    assert_eq!(value(&mut client, loaded)?, (3 * months).to_string());
 
     // A new session, for nothing it has cached may be what saves the requests.
     let mut client = env.cluster.client(name)?;

@@ -2,10 +2,10 @@
 //!
 //! `cargo soak-sync` strikes 50 times with each fault, `cargo verify` twice.
 
+use crate::ask::value;
 use crate::backend::soaking;
 use crate::env::{Env, Test, number, skip, tests};
 use crate::fixture::{self, period, press, sync, upload, wait_for};
-use crate::sync::text;
 use pg_test::Result;
 use pg_test::bills::rng::Rng;
 use pg_test::bills::{MonthBill, Report};
@@ -160,7 +160,7 @@ impl<'e> Bench<'e> {
         let mut client = self.env.cluster.client(self.name)?;
         let unfinished = "SELECT string_agg(concat_ws(' ', billing_period, state), ', ') \
             FROM cost_analytics.manifests WHERE state NOT IN ('loaded', 'superseded')";
-        assert_eq!(text(&mut client, unfinished)?, "NULL", "states left over");
+        assert_eq!(value(&mut client, unfinished)?, "NULL", "states left over");
         Ok(noticed)
     }
 
@@ -182,13 +182,13 @@ impl<'e> Bench<'e> {
                    (SELECT concat_ws('/', rows, trim_scale(unblended)) \
                       FROM cost_analytics.manifests {of_month} AND state = 'loaded'))"
             );
-            let said = text(&mut client, &said)?;
+            let said = value(&mut client, &said)?;
             let whole = may_be.iter().map(|&version| said_of(&versions[version]));
             let whole: Vec<String> = whole.collect();
             assert!(whole.contains(&said), "{month}: {said}, not {whole:#?}");
         }
         for (what, query) in LEFTOVERS {
-            assert_eq!(text(&mut client, query)?, "NULL", "{what} left over");
+            assert_eq!(value(&mut client, query)?, "NULL", "{what} left over");
         }
         Ok(())
     }
@@ -292,7 +292,7 @@ fn a_killed_backend_leaves_whole_months(env: &Env) -> Result<()> {
     rounds(env, "faults-kill", &|bench, _| {
         let mut victim = bench.session()?;
         let mut watcher = bench.session()?;
-        let pid = text(&mut victim, "SELECT pg_backend_pid()::text")?;
+        let pid = value(&mut victim, "SELECT pg_backend_pid()::text")?;
         let moment = bench.moment();
         let error = sync_while(victim, |_| {
             std::thread::sleep(moment);
@@ -503,7 +503,7 @@ fn a_lock_timeout_leaves_whole_months(env: &Env) -> Result<()> {
         let mut client = bench.session()?;
         let staged =
             "SELECT (count(*) > 0)::text FROM cost_analytics.manifests WHERE state = 'staged'";
-        Ok(error.is_some() || text(&mut client, staged)? == "true")
+        Ok(error.is_some() || value(&mut client, staged)? == "true")
     })
 }
 
