@@ -4,7 +4,7 @@
 //! it the test says so and passes.
 
 use super::with_facts;
-use crate::env::{Env, Test, tests};
+use crate::env::{Env, Test, skip, tests};
 use pg_test::Result;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -65,7 +65,7 @@ const EXPECTED: &[(&str, &str)] = &[
 
 fn focus_passes_the_validator_but_for_what_aws_does_not_export(env: &Env) -> Result<()> {
     let Some(python) = std::env::var_os("CUR_FDW_FOCUS_PYTHON") else {
-        eprintln!("skipped: no Python with focus-validator (CUR_FDW_FOCUS_PYTHON)");
+        skip("there is no Python with focus-validator (CUR_FDW_FOCUS_PYTHON)");
         return Ok(());
     };
     let mut client = with_facts(env, "normal-validator")?;
