@@ -17,7 +17,7 @@ const USAGE: Sum = Sum {
         cases: &[Case {
             when: "{ChargeType} NOT IN ('Usage', '')",
             then: "",
-            given: "",
+            given: &[],
         }],
         otherwise: QUANTITY,
     }],

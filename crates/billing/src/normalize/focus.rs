@@ -190,6 +190,7 @@ const TEXTS: &[Text] = &[
         candidates: &["PricingCurrency", "BillingCurrency"],
         otherwise: "",
     },
+    // That of the quantity which the row's amount is.
     Text {
         name: "usage_unit",
         candidates: &["ConsumedUnit", "UsageUnit", "PricingUnit"],
@@ -230,7 +231,7 @@ const SUMS: &[Sum] = &[
             cases: &[Case {
                 when: "{ChargeCategory} = 'Usage'",
                 then: "ConsumedQuantity | UsageQuantity | PricingQuantity",
-                given: "",
+                given: &[],
             }],
             otherwise: "",
         }],

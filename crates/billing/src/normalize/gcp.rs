@@ -48,7 +48,7 @@ pub(super) const RULES: Rules = Rules {
                 cases: &[Case {
                     when: "{cost_type} NOT IN ('regular', '')",
                     then: "",
-                    given: "",
+                    given: &[],
                 }],
                 otherwise: "usage_amount",
             }],

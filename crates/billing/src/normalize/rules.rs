@@ -57,8 +57,8 @@ pub(super) struct Case {
     /// Columns parted by `|`, of which each row adds the first that is not NULL; `""` is nothing.
     /// SQL with columns in braces is a numeric.
     pub(super) then: &'static str,
-    /// The case counts only where the table has this column; `""` is no condition.
-    pub(super) given: &'static str,
+    /// The case counts only where the table has all of these columns.
+    pub(super) given: &'static [&'static str],
 }
 
 /// Key-value pairs: tags, cost categories.
@@ -268,7 +268,7 @@ impl Term {
             cases.push((when, Addend::Nothing));
         }
         for case in self.cases {
-            let given = case.given.is_empty() || table.find(case.given).is_some();
+            let given = case.given.iter().all(|name| table.find(name).is_some());
             if let (true, Some(when), Some(then)) =
                 (given, filled(case.when, table), addend(case.then, table))
             {

@@ -92,21 +92,25 @@ fn days_are_utc_and_texts_are_none() {
     }
 }
 
+const BILL: &str = "line_item_line_item_type line_item_product_code line_item_unblended_cost#d";
+const PLAN: &str = "savings_plan_savings_plan_effective_cost#d savings_plan_total_commitment_to_date#d \
+    savings_plan_used_commitment#d";
+const RESERVATION: &str = "reservation_reservation_a_r_n reservation_effective_cost#d \
+    reservation_unused_amortized_upfront_fee_for_billing_period#d reservation_unused_recurring_fee#d";
+
 #[test]
 fn amounts_are_sums_of_exact_sums() {
-    let list = "line_item_line_item_type line_item_unblended_cost#d reservation_effective_cost#d \
-        reservation_unused_amortized_upfront_fee_for_billing_period#d reservation_unused_recurring_fee#d \
-        savings_plan_savings_plan_effective_cost#d savings_plan_total_commitment_to_date#d \
-        savings_plan_used_commitment#d";
     assert_eq!(
-        column(list, "amortized_cost"),
+        column(&[BILL, PLAN, RESERVATION].join(" "), "amortized_cost"),
         "coalesce(cost_analytics.exact_sum(CASE \
           WHEN line_item_line_item_type = 'SavingsPlanCoveredUsage' THEN savings_plan_savings_plan_effective_cost \
           WHEN line_item_line_item_type = 'SavingsPlanRecurringFee' THEN savings_plan_total_commitment_to_date \
           WHEN line_item_line_item_type = 'SavingsPlanNegation' THEN NULL \
           WHEN line_item_line_item_type = 'SavingsPlanUpfrontFee' THEN NULL \
+          WHEN line_item_line_item_type = 'Refund' AND line_item_product_code = 'ComputeSavingsPlans' THEN NULL \
           WHEN line_item_line_item_type = 'DiscountedUsage' THEN reservation_effective_cost \
           WHEN line_item_line_item_type = 'RIFee' THEN reservation_unused_amortized_upfront_fee_for_billing_period \
+          WHEN line_item_line_item_type = 'Fee' AND reservation_reservation_a_r_n <> '' THEN NULL \
           ELSE line_item_unblended_cost END), 0) \
          + coalesce(cost_analytics.exact_sum(CASE WHEN line_item_line_item_type = 'RIFee' THEN reservation_unused_recurring_fee END), 0) \
          - coalesce(cost_analytics.exact_sum(CASE WHEN line_item_line_item_type = 'SavingsPlanRecurringFee' THEN savings_plan_used_commitment END), 0)"
@@ -119,6 +123,25 @@ fn without_columns_of_commitments_amortized_is_unblended() {
     assert_eq!(column(list, "amortized_cost"), column(list, "cost"));
     assert_eq!(column(list, "ri_sp_trueup"), "0::numeric");
     assert_eq!(column(list, "blended_cost"), "NULL::numeric");
+}
+
+#[test]
+fn with_a_part_of_the_columns_of_commitments_amortized_is_unblended() {
+    let trueup = "savings_plan_amortized_upfront_commitment_for_billing_period#d \
+        reservation_amortized_upfront_fee_for_billing_period#d";
+    for family in [PLAN, RESERVATION] {
+        for missing in family.split(' ') {
+            let list = [BILL, family, trueup].join(" ").replace(missing, "");
+            assert_eq!(
+                column(&list, "amortized_cost"),
+                column(&list, "cost"),
+                "without {missing}"
+            );
+            for moved in ["ri_sp_trueup", "ri_sp_upfront_fees"] {
+                assert_eq!(column(&list, moved), "0::numeric", "without {missing}");
+            }
+        }
+    }
 }
 
 #[test]
