@@ -2,14 +2,16 @@
 
 pub mod focus;
 mod meaning;
+pub mod quantities;
 mod random;
 
 use crate::env::{Env, Test, tests};
-use crate::fixture::{press, sync, synced_later, upload};
+use crate::fixture::{connect, empty_bucket, press, sync, synced_later, upload};
 use crate::real;
 use crate::sync::{assert_bills, text};
 use meaning::{Amounts, decimal};
 use pg_test::Result;
+use pg_test::bills::samples;
 use postgres::Client;
 use postgres::error::SqlState;
 use random::Bill;
@@ -202,6 +204,28 @@ pub fn with_facts(env: &Env, name: &str) -> Result<Client> {
 fn assert_facts(client: &mut Client) -> Result<()> {
     let sums = "billing_period, sum(cost), sum(blended_cost), sum(net_cost), sum(amortized_cost), \
                 sum(net_amortized_cost), sum(list_cost), sum(ri_sp_trueup), sum(ri_sp_upfront_fees), sum(line_items)";
+/// A database with a generated month of each of these samples, loaded with facts. A source has its
+/// sample's name.
+pub fn with_samples(env: &Env, name: &str, names: &[&str]) -> Result<Client> {
+    empty_bucket(env, name)?;
+    let mut client = env.database_with_extension(name)?;
+    connect(&mut client, env, name)?;
+    for mut sample in samples().into_iter().filter(|s| names.contains(&s.name)) {
+        sample.report.bucket = name.to_owned();
+        sample.report.prefix = sample.name.to_owned();
+        upload(env, name, &sample.report.month(2025, 9, 0))?;
+        client.query_one(
+            "SELECT cost_analytics.cost_add_source($1, server => 'bills', prefix => $2, facts => true)",
+            &[
+                &sample.name.replace('-', "_"),
+                &format!("{}/{}", sample.name, sample.report.name),
+            ],
+        )?;
+    }
+    sync(&mut client)?;
+    Ok(client)
+}
+
     let differ = format!(
         "SELECT count(*)::text FROM (SELECT {sums} FROM cost_analytics.costs_daily GROUP BY 1 \
            EXCEPT SELECT {sums} FROM cost_analytics.fact_usage GROUP BY 1) d"

@@ -267,6 +267,11 @@ const TEXTS: &[Text] = &[
         candidates: &["pricing_unit", "product->pricing_unit"],
         otherwise: "",
     },
+    Text {
+        name: "pricing_unit",
+        candidates: &["pricing_unit", "product->pricing_unit"],
+        otherwise: "",
+    },
 ];
 
 const SUMS: &[Sum] = &[

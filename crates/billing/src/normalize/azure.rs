@@ -267,3 +267,8 @@ const TEXTS: &[Text] = &[
         otherwise: "",
     },
 ];
+    Text {
+        name: "pricing_unit",
+        candidates: &["UnitOfMeasure"],
+        otherwise: "",
+    },

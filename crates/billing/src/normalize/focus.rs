@@ -193,7 +193,16 @@ const TEXTS: &[Text] = &[
     // That of the quantity which the row's amount is.
     Text {
         name: "usage_unit",
-        candidates: &["ConsumedUnit", "UsageUnit", "PricingUnit"],
+        candidates: &[
+            "CASE WHEN {!ConsumedQuantity} IS NOT NULL THEN {ConsumedUnit} END",
+            "CASE WHEN {?!ConsumedQuantity} IS NULL AND {!UsageQuantity} IS NOT NULL THEN {UsageUnit} END",
+            "CASE WHEN {?!ConsumedQuantity} IS NULL AND {?!UsageQuantity} IS NULL THEN {PricingUnit} END",
+        ],
+        otherwise: "",
+    },
+    Text {
+        name: "pricing_unit",
+        candidates: &["PricingUnit"],
         otherwise: "",
     },
 ];
@@ -238,8 +247,6 @@ const SUMS: &[Sum] = &[
     },
     Sum {
         name: "pricing_quantity",
-        terms: &[Term::all(
-            "PricingQuantity | ConsumedQuantity | UsageQuantity",
-        )],
+        terms: &[Term::all("PricingQuantity")],
     },
 ];

@@ -55,7 +55,7 @@ pub(super) const RULES: Rules = Rules {
         },
         Sum {
             name: "pricing_quantity",
-            terms: &[Term::all("usage_amount_in_pricing_units | usage_amount")],
+            terms: &[Term::all("usage_amount_in_pricing_units")],
         },
     ],
     tags: Labels {
@@ -202,3 +202,8 @@ const TEXTS: &[Text] = &[
         otherwise: "",
     },
 ];
+    Text {
+        name: "pricing_unit",
+        candidates: &["usage_pricing_unit"],
+        otherwise: "",
+    },

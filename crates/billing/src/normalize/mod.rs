@@ -68,6 +68,7 @@ const USAGE: &[&str] = &[
     "commitment_id",
     "commitment_status",
     "usage_unit",
+    "pricing_unit",
     "pricing_currency",
 ];
 

@@ -23,7 +23,8 @@ pub(super) struct Rules {
 /// A normalized text: where it comes from, best first, row by row.
 ///
 /// A candidate is the name of a column; `map->key`, a key of a `jsonb` column; or SQL with columns
-/// in braces, which counts if the table has them all. `{?column}` is NULL where it is missing.
+/// in braces, which counts if the table has them all. `{?column}` is NULL where it is missing, and
+/// `{!column}` has its own type, where the others are texts.
 pub(super) struct Text {
     pub(super) name: &'static str,
     pub(super) candidates: &'static [&'static str],
@@ -180,17 +181,23 @@ fn filled(template: &str, table: &Table<'_>) -> Option<String> {
     while let Some((before, from)) = rest.split_once('{') {
         let (name, after) = from.split_once('}')?;
         sql += before;
-        match (name.strip_prefix('?'), name.strip_prefix('!')) {
-            (Some(name), _) => match table.find(name) {
-                Some(column) => sql += &column.text(),
-                None => sql += "NULL::text",
-            },
-            (_, Some(name)) => sql += &table.find(name)?.quoted,
-            _ => sql += &table.find(name)?.text(),
-        }
+        let (name, is_optional) = marked(name, '?');
+        let (name, is_plain) = marked(name, '!');
+        sql += &match table.find(name) {
+            Some(column) if is_plain => column.quoted.clone(),
+            Some(column) => column.text(),
+            None if is_optional => "NULL::text".to_owned(),
+            None => return None,
+        };
         rest = after;
     }
     Some(sql + rest)
+}
+
+/// A name without a mark, and whether it had it.
+fn marked(name: &str, mark: char) -> (&str, bool) {
+    name.strip_prefix(mark)
+        .map_or((name, false), |name| (name, true))
 }
 
 /// What a case adds.
