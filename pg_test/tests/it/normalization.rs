@@ -27,6 +27,7 @@ pub const TESTS: &[Test] = tests![
     resources_are_first_and_last_seen_after_restatements_too,
     tags_are_one_document_whatever_the_export,
     an_actual_and_an_amortized_export_are_never_summed_twice,
+    tax_and_credits_have_no_pricing_category,
     amounts_in_another_currency_or_an_error,
     focus_has_the_names_and_the_total,
 ];
@@ -424,6 +425,46 @@ fn an_actual_and_an_amortized_export_are_never_summed_twice(env: &Env) -> Result
     let focus = "SELECT concat_ws(' ', trim_scale(sum(\"BilledCost\")), trim_scale(sum(\"EffectiveCost\")), \
                    trim_scale(sum(\"EffectiveCost\") FILTER (WHERE \"CommitmentDiscountStatus\" = 'Unused'))) FROM cost_analytics.focus";
     assert_eq!(text(&mut client, focus)?, "37 37 20");
+    Ok(())
+}
+
+fn tax_and_credits_have_no_pricing_category(env: &Env) -> Result<()> {
+    let mut client = env.database_with_extension("normal-category")?;
+    let azure = "cost_in_billing_currency float8, charge_type text, pricing_model text";
+    let old_azure = "pre_tax_cost float8, charge_type text";
+    let google = "sku_description text, cost float8, cost_type text";
+    for (columns, row, category) in [
+        (azure, "1, 'Tax', ''", None),
+        (azure, "1, 'Credit', 'OnDemand'", None),
+        (azure, "1, 'Purchase', 'SavingsPlan'", Some("Standard")),
+        (azure, "1, 'Usage', 'SavingsPlan'", Some("Committed")),
+        (azure, "1, 'Usage', 'Spot'", Some("Dynamic")),
+        (azure, "1, 'Usage', ''", Some("Standard")),
+        (old_azure, "1, 'Tax'", None),
+        (old_azure, "1, NULL", Some("Standard")),
+        ("pre_tax_cost float8", "1", Some("Standard")),
+        (google, "'', 1, 'tax'", None),
+        (google, "'', 1, 'adjustment'", None),
+        (google, "'', 1, 'regular'", Some("Standard")),
+        (google, "'', 1, NULL", Some("Standard")),
+        (
+            "sku_description text, cost float8",
+            "'', 1",
+            Some("Standard"),
+        ),
+    ] {
+        client.batch_execute(&format!(
+            "DROP TABLE IF EXISTS bill; CREATE TABLE bill (billing_period date, {columns}); \
+             INSERT INTO bill VALUES ('2025-09-01', {row})"
+        ))?;
+        let query = text(&mut client, "SELECT cost_analytics.usage_sql('bill')")?;
+        let found = client.query_one(&format!("SELECT pricing_category FROM ({query}) q"), &[])?;
+        assert_eq!(
+            found.get::<_, Option<&str>>(0),
+            category,
+            "{columns}: {row}"
+        );
+    }
     Ok(())
 }
 

@@ -177,11 +177,12 @@ const TEXTS: &[Text] = &[
     },
     Text {
         name: "pricing_category",
-        candidates: &["CASE WHEN {?ChargeType} IN ('Tax', 'Credit') THEN '' \
-             WHEN {?ChargeType} IN ('Purchase', 'Refund') OR {PricingModel} = 'OnDemand' THEN 'Standard' \
-             WHEN {PricingModel} = 'Spot' THEN 'Dynamic' \
-             WHEN {PricingModel} IN ('Reservation', 'SavingsPlan') THEN 'Committed' END"],
-        otherwise: "'Standard'",
+        candidates: &["CASE WHEN {?ChargeType} IN ('Tax', 'Credit') THEN NULL \
+             WHEN {?ChargeType} IN ('Purchase', 'Refund') THEN 'Standard' \
+             WHEN {?PricingModel} = 'Spot' THEN 'Dynamic' \
+             WHEN {?PricingModel} IN ('Reservation', 'SavingsPlan') THEN 'Committed' \
+             ELSE 'Standard' END"],
+        otherwise: "",
     },
     Text {
         name: "currency",

@@ -148,8 +148,10 @@ const TEXTS: &[Text] = &[
     },
     Text {
         name: "pricing_category",
-        candidates: &["CASE WHEN {cost_type} NOT IN ('regular', '') THEN '' END"],
-        otherwise: "'Standard'",
+        candidates: &[
+            "CASE WHEN coalesce({?cost_type}, '') IN ('regular', '') THEN 'Standard' END",
+        ],
+        otherwise: "",
     },
     Text {
         name: "currency",
