@@ -27,6 +27,7 @@ pub const TESTS: &[Test] = tests![
     resources_are_first_and_last_seen_after_restatements_too,
     tags_are_one_document_whatever_the_export,
     an_actual_and_an_amortized_export_are_never_summed_twice,
+    a_savings_plan_is_told_by_its_pricing_model,
     tax_and_credits_have_no_pricing_category,
     amounts_in_another_currency_or_an_error,
     focus_has_the_names_and_the_total,
@@ -202,9 +203,6 @@ pub fn with_facts(env: &Env, name: &str) -> Result<Client> {
     Ok(client)
 }
 
-fn assert_facts(client: &mut Client) -> Result<()> {
-    let sums = "billing_period, sum(cost), sum(blended_cost), sum(net_cost), sum(amortized_cost), \
-                sum(net_amortized_cost), sum(list_cost), sum(ri_sp_trueup), sum(ri_sp_upfront_fees), sum(line_items)";
 /// A database with a generated month of each of these samples, loaded with facts. A source has its
 /// sample's name.
 pub fn with_samples(env: &Env, name: &str, names: &[&str]) -> Result<Client> {
@@ -227,6 +225,9 @@ pub fn with_samples(env: &Env, name: &str, names: &[&str]) -> Result<Client> {
     Ok(client)
 }
 
+fn assert_facts(client: &mut Client) -> Result<()> {
+    let sums = "billing_period, sum(cost), sum(blended_cost), sum(net_cost), sum(amortized_cost), \
+                sum(net_amortized_cost), sum(list_cost), sum(ri_sp_trueup), sum(ri_sp_upfront_fees), sum(line_items)";
     let differ = format!(
         "SELECT count(*)::text FROM (SELECT {sums} FROM cost_analytics.costs_daily GROUP BY 1 \
            EXCEPT SELECT {sums} FROM cost_analytics.fact_usage GROUP BY 1) d"
@@ -400,31 +401,62 @@ fn an_actual_and_an_amortized_export_are_never_summed_twice(env: &Env) -> Result
          INSERT INTO actual VALUES ('2025-09-01', 7, 'Usage', 'OnDemand', ''), ('2025-09-01', 0, 'Usage', 'Reservation', 'r'),
                                    ('2025-09-01', 30, 'Purchase', 'Reservation', 'r');
          INSERT INTO amortized VALUES ('2025-09-01', 7, 'Usage', 'OnDemand', ''), ('2025-09-01', 10, 'Usage', 'Reservation', 'r'),
-                                      ('2025-09-01', 20, 'UnusedReservation', 'Reservation', 'r');
-",
+                                      ('2025-09-01', 20, 'UnusedReservation', 'Reservation', 'r');",
     )?;
+    keep_azure(&mut client, "37")?;
+    let sums = "SELECT concat_ws(' ', trim_scale(sum(cost)), trim_scale(sum(amortized_cost)), sum(line_items)) FROM cost_analytics.fact_usage";
+    assert_eq!(text(&mut client, sums)?, "37 37 6");
+    let focus = "SELECT concat_ws(' ', trim_scale(sum(\"BilledCost\")), trim_scale(sum(\"EffectiveCost\")), \
+                   trim_scale(sum(\"EffectiveCost\") FILTER (WHERE \"CommitmentDiscountStatus\" = 'Unused'))) FROM cost_analytics.focus";
+    assert_eq!(text(&mut client, focus)?, "37 37 20");
+    Ok(())
+}
+
+/// The tables `actual` and `amortized` as facts of two sources, each of which comes to `total`.
+fn keep_azure(client: &mut Client, total: &str) -> Result<()> {
     for (table, format) in [("actual", "azure-actual"), ("amortized", "azure-amortized")] {
         let query = text(
-            &mut client,
+            client,
             &format!("SELECT cost_analytics.usage_sql('{table}', '{format}')"),
         )?;
         client.batch_execute(&format!(
             "INSERT INTO cost_analytics.sources (name, server, prefix, foreign_table, raw_table, format) \
                VALUES ('{table}', 's', '{table}', '{table}', 'raw_{table}', '{format}')"
         ))?;
-        let total: String = client
+        let found: String = client
             .query_one(
                 "SELECT trim_scale(cost_analytics.replace_month('fact_usage', $1, '2025-09-01', $2))::text",
                 &[&table, &query],
             )?
             .get(0);
-        assert_eq!(total, "37", "{table}");
+        assert_eq!(found, total, "{table}");
     }
-    let sums = "SELECT concat_ws(' ', trim_scale(sum(cost)), trim_scale(sum(amortized_cost)), sum(line_items)) FROM cost_analytics.fact_usage";
-    assert_eq!(text(&mut client, sums)?, "37 37 6");
-    let focus = "SELECT concat_ws(' ', trim_scale(sum(\"BilledCost\")), trim_scale(sum(\"EffectiveCost\")), \
-                   trim_scale(sum(\"EffectiveCost\") FILTER (WHERE \"CommitmentDiscountStatus\" = 'Unused'))) FROM cost_analytics.focus";
-    assert_eq!(text(&mut client, focus)?, "37 37 20");
+    Ok(())
+}
+
+fn a_savings_plan_is_told_by_its_pricing_model(env: &Env) -> Result<()> {
+    let mut client = env.database_with_extension("normal-azure-plan")?;
+    // Customer agreements' exports may lack the benefit's id. A plan of 30, two thirds of it used.
+    client.batch_execute(
+        "CREATE TABLE actual (billing_period date, cost_in_billing_currency float8, charge_type text, pricing_model text);
+         CREATE TABLE amortized (LIKE actual);
+         INSERT INTO actual VALUES ('2025-09-01', 7, 'Usage', 'OnDemand'), ('2025-09-01', 0, 'Usage', 'SavingsPlan'),
+                                   ('2025-09-01', 30, 'Purchase', 'SavingsPlan');
+         INSERT INTO amortized VALUES ('2025-09-01', 7, 'Usage', 'OnDemand'), ('2025-09-01', 20, 'Usage', 'SavingsPlan'),
+                                      ('2025-09-01', 10, 'UnusedSavingsPlan', 'SavingsPlan');",
+    )?;
+    keep_azure(&mut client, "37")?;
+    let focus = "SELECT string_agg(concat_ws(' ', \"ChargeCategory\", \"x_LineItemType\", trim_scale(\"BilledCost\"), trim_scale(\"EffectiveCost\")), ', ' \
+                   ORDER BY \"ChargeCategory\", \"x_LineItemType\", \"BilledCost\", \"EffectiveCost\") FROM cost_analytics.focus";
+    assert_eq!(
+        text(&mut client, focus)?,
+        "Purchase Purchase 30 0, Usage UnusedSavingsPlan 0 10, Usage Usage 0 0, Usage Usage 0 20, Usage Usage 7 7"
+    );
+    let kinds = "SELECT string_agg(DISTINCT concat_ws(' ', line_item_type, coalesce(commitment_type, '-')), ', ') FROM cost_analytics.fact_usage";
+    assert_eq!(
+        text(&mut client, kinds)?,
+        "Purchase Savings Plan, UnusedSavingsPlan Savings Plan, Usage -, Usage Savings Plan"
+    );
     Ok(())
 }
 

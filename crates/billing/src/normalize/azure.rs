@@ -214,6 +214,7 @@ const TEXTS: &[Text] = &[
         otherwise: "",
     },
     Text {
+            "CASE WHEN {PricingModel} = 'SavingsPlan' THEN 'Savings Plan' WHEN {PricingModel} = 'Reservation' THEN 'Reservation' END",
         name: "commitment_id",
         candidates: &["BenefitId", "ReservationId"],
         otherwise: "",

@@ -282,10 +282,27 @@ fn azure_keys(row: &Row) -> String {
             _ => some("Adjustment"),
         },
         (kind.as_deref() == Some("Refund")).then(|| "Correction".to_owned()),
-        text(row, "ReservationId").map(|_| "Reservation".to_owned()),
+        azure_commitment(row).map(str::to_owned),
         first(row, &["BillingCurrencyCode", "BillingCurrency", "Currency"]).or(some("USD")),
         text(row, "InvoiceId"),
     ])
+}
+
+fn azure_commitment(row: &Row) -> Option<&'static str> {
+    if let Some(benefit) = text(row, "BenefitId") {
+        let is_plan = benefit.contains("BillingBenefits");
+        return Some(if is_plan {
+            "Savings Plan"
+        } else {
+            "Reservation"
+        });
+    }
+    let model = text(row, "PricingModel");
+    match (text(row, "ReservationId"), model.as_deref()) {
+        (Some(_), _) | (None, Some("Reservation")) => Some("Reservation"),
+        (None, Some("SavingsPlan")) => Some("Savings Plan"),
+        _ => None,
+    }
 }
 
 fn azure_cost(row: &Row) -> i64 {

@@ -160,6 +160,17 @@ const AZURE: &[Column] = &[
     Column("Currency", CURRENCIES),
     Column("InvoiceId", Text(&["1"])),
     Column("ReservationId", Text(&["r"])),
+    Column(
+        "BenefitId",
+        Text(&[
+            "/providers/Microsoft.BillingBenefits/savingsPlanOrders/o/savingsPlans/s",
+            "/providers/microsoft.capacity/reservationOrders/o/reservations/r",
+        ]),
+    ),
+    Column(
+        "PricingModel",
+        Text(&["OnDemand", "Reservation", "SavingsPlan", "Spot"]),
+    ),
     Column("PaygCostInBillingCurrency", Money),
 ];
 
