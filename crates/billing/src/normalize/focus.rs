@@ -105,7 +105,8 @@ const TEXTS: &[Text] = &[
              WHEN {ChargeCategory} = 'Purchase' AND {?CommitmentDiscountId} <> '' THEN 'Commitment' \
              WHEN {ChargeCategory} = 'Purchase' THEN 'Fee' \
              WHEN {ChargeCategory} = 'Usage' THEN 'Usage' END",
-            "CASE WHEN {ChargeType} IN ('Tax', 'Credit', 'Usage') THEN {ChargeType} END",
+            "CASE WHEN {ChargeType} IN ('Tax', 'Credit', 'Usage') THEN {ChargeType} \
+             WHEN {ChargeType} = 'Purchase' THEN 'Fee' END",
         ],
         otherwise: "'Other'",
     },
@@ -238,7 +239,7 @@ const SUMS: &[Sum] = &[
         terms: &[Term {
             sign: Sign::Plus,
             cases: &[Case {
-                when: "{ChargeCategory} = 'Usage'",
+                when: "coalesce(nullif({?ChargeCategory}, ''), {?ChargeType}) = 'Usage'",
                 then: "ConsumedQuantity | UsageQuantity | PricingQuantity",
                 given: &[],
             }],

@@ -8,6 +8,7 @@ use pg_test::Result;
 pub const TESTS: &[Test] = tests![
     google_prices_by_another_unit_than_it_measures,
     a_focus_amount_has_the_unit_of_the_quantity_it_is,
+    early_focus_has_usage_and_fees_under_its_own_names,
 ];
 
 fn google_prices_by_another_unit_than_it_measures(env: &Env) -> Result<()> {
@@ -72,6 +73,25 @@ fn a_focus_amount_has_the_unit_of_the_quantity_it_is(env: &Env) -> Result<()> {
         )?;
         assert_eq!(found, expected, "{columns}: {row}");
     }
+    Ok(())
+}
+
+fn early_focus_has_usage_and_fees_under_its_own_names(env: &Env) -> Result<()> {
+    let mut client = env.database_with_extension("normal-focus-early")?;
+    // Version 0.5.
+    client.batch_execute(
+        "CREATE TABLE bill (billing_period date, billed_cost float8, amortized_cost float8, charge_type text, usage_quantity float8, usage_unit text);
+         INSERT INTO bill VALUES ('2025-09-01', 2, 2, 'Usage', 3, 'GB'), ('2025-09-01', 5, 0, 'Purchase', 1, ''), ('2025-09-01', 1, 1, 'Tax', NULL, NULL);",
+    )?;
+    let query = text(&mut client, "SELECT cost_analytics.usage_sql('bill')")?;
+    let rows = format!(
+        "SELECT string_agg(concat_ws(' ', charge_category, charge_group, cost, amortized_cost, coalesce(usage_amount::text, '-')), ', ' ORDER BY cost) \
+           FROM ({query}) q"
+    );
+    assert_eq!(
+        text(&mut client, &rows)?,
+        "Tax Tax 1 1 -, Usage Usage 2 2 3, Purchase Fee 5 0 -"
+    );
     Ok(())
 }
 
