@@ -99,6 +99,10 @@ DECLARE
   total numeric;
 BEGIN
   EXECUTE format('DELETE FROM %s WHERE source_name = %L AND billing_period = %L', relation, source, month);
+  IF query IS NULL THEN
+    RAISE NOTICE '% %: nothing in %, for the export has no column of what is billed', source, to_char(month, 'YYYY-MM'), target;
+    RETURN 0;
+  END IF;
   EXECUTE format(
     'WITH normalized AS MATERIALIZED (SELECT * FROM (%s) AS query WHERE billing_period = %L),
           kept AS (INSERT INTO %s (source_name, sync_timestamp, %s) SELECT %L, now(), %4$s FROM normalized)
@@ -107,7 +111,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION @extschema@.replace_month(text, text, date, text) IS
-  'Replaces a source''s month in costs_daily or fact_usage by what a query says. Returns what the files'' cost column comes to over all its rows.';
+  'Replaces a source''s month in costs_daily or fact_usage by what a query says. Returns what the files'' cost column comes to over all its rows. Without a query, for an export that is no bill, there is nothing of the month.';
 
 CREATE FUNCTION @extschema@.replace_facts(source @extschema@.sources, month date, relation regclass, condition text) RETURNS void
   LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

@@ -29,6 +29,7 @@ pub const TESTS: &[Test] = tests![
     an_actual_and_an_amortized_export_are_never_summed_twice,
     a_savings_plan_is_told_by_its_pricing_model,
     tax_and_credits_have_no_pricing_category,
+    an_export_that_is_no_bill_is_loaded_and_costs_nothing,
     amounts_in_another_currency_or_an_error,
     focus_has_the_names_and_the_total,
 ];
@@ -318,34 +319,34 @@ fn tags_are_one_document_whatever_the_export(env: &Env) -> Result<()> {
     let mut client = env.database_with_extension("normal-tags")?;
     for (columns, row, tags) in [
         (
-            "line_item_product_code text, resource_tags_user_team text, resource_tags_aws_created_by text",
-            "'', 'a', 'b'",
+            "line_item_unblended_cost float8, resource_tags_user_team text, resource_tags_aws_created_by text",
+            "1, 'a', 'b'",
             r#"{"team": "a", "aws_created_by": "b"}"#,
         ),
         (
-            "line_item_product_code text, resource_tags_user_team text",
-            "'', ''",
+            "line_item_unblended_cost float8, resource_tags_user_team text",
+            "1, ''",
             "{}",
         ),
         (
-            "line_item_product_code text, resource_tags_user_team text",
-            "'', NULL",
+            "line_item_unblended_cost float8, resource_tags_user_team text",
+            "1, NULL",
             "{}",
         ),
-        ("line_item_product_code text", "''", "{}"),
+        ("line_item_unblended_cost float8", "1", "{}"),
         (
-            "line_item_product_code text, resource_tags jsonb",
-            r#"'', '{"user_team": "a", "user_empty": "", "aws_created_by": "b"}'"#,
+            "line_item_unblended_cost float8, resource_tags jsonb",
+            r#"1, '{"user_team": "a", "user_empty": "", "aws_created_by": "b"}'"#,
             r#"{"team": "a", "aws_created_by": "b"}"#,
         ),
         (
-            "line_item_product_code text, resource_tags jsonb",
-            "'', NULL",
+            "line_item_unblended_cost float8, resource_tags jsonb",
+            "1, NULL",
             "{}",
         ),
         (
-            "line_item_product_code text, resource_tags jsonb, tags jsonb",
-            r#"'', '{"user_team": "a"}', '{"Team": "a"}'"#,
+            "line_item_unblended_cost float8, resource_tags jsonb, tags jsonb",
+            r#"1, '{"user_team": "a"}', '{"Team": "a"}'"#,
             r#"{"Team": "a"}"#,
         ),
         (
@@ -369,11 +370,15 @@ fn tags_are_one_document_whatever_the_export(env: &Env) -> Result<()> {
             r#"{"team": "a"}"#,
         ),
         (
-            "sku_description text, labels jsonb",
-            r#"'', '[{"key": "team", "value": "a"}, {"key": "none", "value": ""}]'"#,
+            "sku_description text, cost float8, labels jsonb",
+            r#"'', 1, '[{"key": "team", "value": "a"}, {"key": "none", "value": ""}]'"#,
             r#"{"team": "a"}"#,
         ),
-        ("sku_description text, labels text", r#"'', '[]'"#, "{}"),
+        (
+            "sku_description text, cost float8, labels text",
+            r#"'', 1, '[]'"#,
+            "{}",
+        ),
         (
             "billed_cost float8, charge_category text, tags jsonb",
             r#"1, 'Usage', '{"user:team": "a", "flag": true}'"#,
@@ -497,6 +502,41 @@ fn tax_and_credits_have_no_pricing_category(env: &Env) -> Result<()> {
             "{columns}: {row}"
         );
     }
+    Ok(())
+}
+
+fn an_export_that_is_no_bill_is_loaded_and_costs_nothing(env: &Env) -> Result<()> {
+    let name = "normal-no-bill";
+    empty_bucket(env, name)?;
+    let mut client = env.database_with_extension(name)?;
+    connect(&mut client, env, name)?;
+    for (source, header, row) in [
+        (
+            "sheet",
+            "MeterId,MeterName,UnitPrice,CurrencyCode",
+            "m,D4s v3,0.19,EUR",
+        ),
+        (
+            "list",
+            "service.id,sku.id,sku.description,list_price",
+            "s,k,Core,0.03",
+        ),
+    ] {
+        let key = format!("{source}/2025-09/prices.csv");
+        env.gateway
+            .put(name, &key, format!("{header}\n{row}\n{row}\n"))?;
+        client.query_one(
+            "SELECT cost_analytics.cost_add_source($1, server => 'bills', prefix => $1, facts => true)",
+            &[&source],
+        )?;
+    }
+    sync(&mut client)?;
+    let found = "SELECT concat_ws(' ', (SELECT count(*) FROM cost_analytics.raw_sheet), (SELECT count(*) FROM cost_analytics.raw_list), \
+                   (SELECT count(*) FROM cost_analytics.costs), (SELECT count(*) FROM cost_analytics.focus), \
+                   (SELECT count(*) FROM cost_analytics.cost_identity), (SELECT count(*) FROM cost_analytics.manifests WHERE state = 'loaded' AND error IS NULL))";
+    assert_eq!(text(&mut client, found)?, "2 2 0 0 0 2");
+    let billed = "SELECT count(billed)::text FROM cost_analytics.cost_reconcile(NULL, 'sheet')";
+    assert_eq!(text(&mut client, billed)?, "0");
     Ok(())
 }
 

@@ -52,6 +52,10 @@ pub(super) const AMORTIZED: Rules = Rules {
     texts: TEXTS,
     sums: &[
         Sum {
+            name: "cost",
+            terms: &[],
+        },
+        Sum {
             name: "amortized_cost",
             terms: &[Term::all(COST)],
         },
@@ -210,11 +214,11 @@ const TEXTS: &[Text] = &[
             "CASE WHEN lower({BenefitId}) LIKE '%/microsoft.billingbenefits/%' THEN 'Savings Plan' \
              WHEN {BenefitId} <> '' THEN 'Reservation' END",
             "CASE WHEN {ReservationId} <> '' THEN 'Reservation' END",
+            "CASE WHEN {PricingModel} = 'SavingsPlan' THEN 'Savings Plan' WHEN {PricingModel} = 'Reservation' THEN 'Reservation' END",
         ],
         otherwise: "",
     },
     Text {
-            "CASE WHEN {PricingModel} = 'SavingsPlan' THEN 'Savings Plan' WHEN {PricingModel} = 'Reservation' THEN 'Reservation' END",
         name: "commitment_id",
         candidates: &["BenefitId", "ReservationId"],
         otherwise: "",
@@ -268,9 +272,9 @@ const TEXTS: &[Text] = &[
         candidates: &["UnitOfMeasure"],
         otherwise: "",
     },
-];
     Text {
         name: "pricing_unit",
         candidates: &["UnitOfMeasure"],
         otherwise: "",
     },
+];

@@ -203,9 +203,9 @@ const TEXTS: &[Text] = &[
         candidates: &["usage_unit"],
         otherwise: "",
     },
-];
     Text {
         name: "pricing_unit",
         candidates: &["usage_pricing_unit"],
         otherwise: "",
     },
+];

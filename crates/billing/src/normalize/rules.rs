@@ -114,7 +114,7 @@ impl Rules {
         match sql.is_empty() {
             false => sql,
             // What is billed is never unknown, and a bill without commitments has no columns of them.
-            true if name == "cost" || name.starts_with("ri_sp_") && rule.is_some() => {
+            true if rule.is_some() && (name == "cost" || name.starts_with("ri_sp_")) => {
                 "0::numeric".to_owned()
             }
             true => "NULL::numeric".to_owned(),
@@ -308,6 +308,11 @@ fn aggregate(each: &str, as_doubles: bool) -> String {
 }
 
 impl Labels {
+    pub(super) const NONE: Labels = Labels {
+        columns: "",
+        maps: &[],
+    };
+
     /// The document, and the columns it is made of. No labels are `{}`, never NULL.
     pub(super) fn sql(&self, table: &Table<'_>) -> (String, Vec<String>) {
         let mut made_of = Vec::new();

@@ -24,19 +24,36 @@ fn column(list: &str, name: &str) -> String {
 
 #[test]
 fn a_column_the_report_lacks_is_not_named() {
-    let sql = normalization_sql(
-        &columns("line_item_product_code"),
-        "bills.cur",
-        None,
-        Grain::Daily,
-    );
+    let columns = columns("line_item_product_code line_item_unblended_cost#d");
+    let sql = normalization_sql(&columns, "bills.cur", None, Grain::Daily).unwrap();
     assert!(
         sql.contains("coalesce(nullif(line_item_product_code, ''), 'Unknown') AS service"),
         "{sql}"
     );
     assert!(!sql.contains("product_product_name"), "{sql}");
     assert!(sql.contains("NULL::text AS region"), "{sql}");
-    assert!(sql.contains("0::numeric AS cost,"), "{sql}");
+    assert!(sql.contains("0::numeric AS ri_sp_trueup,"), "{sql}");
+}
+
+#[test]
+fn a_table_without_a_cost_is_no_bill() {
+    for table in [
+        "meter_id unit_price#d currency_code",
+        "recommendation_id estimated_monthly_savings#d",
+        // Google's price list.
+        "service_id sku_id sku_description list_price#d",
+        "line_item_product_code line_item_net_unblended_cost#d",
+    ] {
+        for grain in [Grain::Daily, Grain::Usage] {
+            let sql = normalization_sql(&columns(table), "t", None, grain);
+            assert_eq!(sql, None, "{table}");
+        }
+    }
+    assert_eq!(column("meter_id unit_price#d", "cost"), "NULL::numeric");
+    assert_eq!(
+        column("meter_id unit_price#d", "cloud_provider"),
+        "NULL::text"
+    );
 }
 
 #[test]
@@ -204,7 +221,10 @@ fn credits_are_netted() {
 
 #[test]
 fn tags_are_made_of_what_there_is_and_group_by_it() {
-    let sql = |list| normalization_sql(&columns(list), "t", None, Grain::Usage);
+    let sql = |list| {
+        let columns = columns(&format!("line_item_unblended_cost#d {list}"));
+        normalization_sql(&columns, "t", None, Grain::Usage).unwrap()
+    };
     let flat = sql("line_item_resource_id resource_tags_user_team resource_tags_aws_created_by");
     assert!(
         flat.contains(
@@ -228,7 +248,7 @@ fn tags_are_made_of_what_there_is_and_group_by_it() {
 #[test]
 fn constants_are_no_group_keys() {
     let columns = columns("line_item_usage_account_id line_item_unblended_cost#d");
-    let sql = normalization_sql(&columns, "t", None, Grain::Daily);
+    let sql = normalization_sql(&columns, "t", None, Grain::Daily).unwrap();
     // Period, day, invoice month and account; what else there is is the same on all rows.
     assert!(sql.ends_with("\n GROUP BY 1, 2, 3, 6"), "{sql}");
 }

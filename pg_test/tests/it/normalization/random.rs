@@ -231,9 +231,18 @@ impl Bill {
             fn(&Row) -> (String, [i64; 8]),
         );
         let (kept, mut parts, format, meaning): Kind = match seed % 6 {
-            0 => (&["line_item_line_item_type"], vec![AWS], None, meaning::aws),
+            0 => (
+                &["line_item_line_item_type", "line_item_unblended_cost"],
+                vec![AWS],
+                None,
+                meaning::aws,
+            ),
             1 => (
-                &["line_item_line_item_type", "product"],
+                &[
+                    "line_item_line_item_type",
+                    "line_item_unblended_cost",
+                    "product",
+                ],
                 vec![AWS, AWS2],
                 None,
                 meaning::aws,
