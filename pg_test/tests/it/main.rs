@@ -26,6 +26,7 @@ mod generated;
 mod harness;
 mod health;
 mod keeping;
+mod ledger;
 mod manners;
 mod memory;
 mod nise;
@@ -65,6 +66,7 @@ const MODULES: &[&[Test]] = &[
     sync_faults::TESTS,
     swap::TESTS,
     keeping::TESTS,
+    ledger::TESTS,
     restatements::TESTS,
     normalization::TESTS,
     normalization::focus::TESTS,

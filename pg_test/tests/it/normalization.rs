@@ -408,7 +408,7 @@ fn an_actual_and_an_amortized_export_are_never_summed_twice(env: &Env) -> Result
          INSERT INTO amortized VALUES ('2025-09-01', 7, 'Usage', 'OnDemand', ''), ('2025-09-01', 10, 'Usage', 'Reservation', 'r'),
                                       ('2025-09-01', 20, 'UnusedReservation', 'Reservation', 'r');",
     )?;
-    keep_azure(&mut client, "37")?;
+    keep_azure(&mut client, 37)?;
     let sums = "SELECT concat_ws(' ', trim_scale(sum(cost)), trim_scale(sum(amortized_cost)), sum(line_items)) FROM cost_analytics.fact_usage";
     assert_eq!(text(&mut client, sums)?, "37 37 6");
     let focus = "SELECT concat_ws(' ', trim_scale(sum(\"BilledCost\")), trim_scale(sum(\"EffectiveCost\")), \
@@ -418,7 +418,7 @@ fn an_actual_and_an_amortized_export_are_never_summed_twice(env: &Env) -> Result
 }
 
 /// The tables `actual` and `amortized` as facts of two sources, each of which comes to `total`.
-fn keep_azure(client: &mut Client, total: &str) -> Result<()> {
+fn keep_azure(client: &mut Client, total: i32) -> Result<()> {
     for (table, format) in [("actual", "azure-actual"), ("amortized", "azure-amortized")] {
         let query = text(
             client,
@@ -428,13 +428,11 @@ fn keep_azure(client: &mut Client, total: &str) -> Result<()> {
             "INSERT INTO cost_analytics.sources (name, server, prefix, foreign_table, raw_table, format) \
                VALUES ('{table}', 's', '{table}', '{table}', 'raw_{table}', '{format}')"
         ))?;
-        let found: String = client
-            .query_one(
-                "SELECT trim_scale(cost_analytics.replace_month('fact_usage', $1, '2025-09-01', $2))::text",
-                &[&table, &query],
-            )?
-            .get(0);
-        assert_eq!(found, total, "{table}");
+        // Refuses another total.
+        client.execute(
+            &format!("SELECT cost_analytics.replace_month('fact_usage', $1, '2025-09-01', $2, {total})"),
+            &[&table, &query],
+        )?;
     }
     Ok(())
 }
@@ -450,7 +448,7 @@ fn a_savings_plan_is_told_by_its_pricing_model(env: &Env) -> Result<()> {
          INSERT INTO amortized VALUES ('2025-09-01', 7, 'Usage', 'OnDemand'), ('2025-09-01', 20, 'Usage', 'SavingsPlan'),
                                       ('2025-09-01', 10, 'UnusedSavingsPlan', 'SavingsPlan');",
     )?;
-    keep_azure(&mut client, "37")?;
+    keep_azure(&mut client, 37)?;
     let focus = "SELECT string_agg(concat_ws(' ', \"ChargeCategory\", \"x_LineItemType\", trim_scale(\"BilledCost\"), trim_scale(\"EffectiveCost\")), ', ' \
                    ORDER BY \"ChargeCategory\", \"x_LineItemType\", \"BilledCost\", \"EffectiveCost\") FROM cost_analytics.focus";
     assert_eq!(
