@@ -21,15 +21,17 @@ mod in_file;
 mod json_text;
 mod kind;
 mod memory;
+mod metadata;
 mod names;
 mod pages;
+mod plausible;
 mod query;
 mod reader;
-
 mod runtime;
 mod scan;
 mod statistics;
 mod table;
+mod thrift;
 mod translate;
 mod types;
 mod widen;

@@ -25,10 +25,10 @@ use store::{Store, Traffic};
 use crate::Kind;
 use crate::bill::Delivery;
 use crate::csv::{CsvFiles, Wanted};
-use crate::footer::FOOTER_READ;
 use crate::in_file::OnlyWidening;
+use crate::metadata::Source as Files;
 use crate::query::{Field, Source};
-use crate::reader::{Footers, Readers};
+use crate::reader::Readers;
 
 /// The columns of the path, after those of the files. A table has them always; names begin with a
 /// NUL byte, so that no file's column can be taken for them.
@@ -58,7 +58,6 @@ impl Table {
         fields: &[Field],
         deliveries: &[Delivery],
         groups: usize,
-        footers: Arc<Footers>,
         traffic: Arc<Traffic>,
     ) -> crate::Result<Self> {
         let objects = deliveries.iter().flat_map(|d| &d.files);
@@ -82,13 +81,12 @@ impl Table {
             parquet,
             csv,
             groups: groups.max(1),
-            readers: Arc::new(Readers::new(store, pinned, footers)),
+            readers: Arc::new(Readers::new(Files::new(store, pinned))),
         })
     }
 
     fn parquet_source(&self) -> Arc<dyn FileSource> {
         let source = ParquetSource::new(self.schema.clone())
-            .with_metadata_size_hint(FOOTER_READ)
             .with_parquet_file_reader_factory(self.readers.clone());
         Arc::new(source)
     }
