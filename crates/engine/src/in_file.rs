@@ -14,7 +14,7 @@ use datafusion::physical_expr_adapter::{PhysicalExprAdapter, PhysicalExprAdapter
 use crate::compute::Kernel;
 use crate::footer::leaves;
 use crate::names::Names;
-use crate::types::{has_json, is_widening, type_name};
+use crate::types::{has_json, is_text, is_widening, type_name};
 use crate::{Error, Kind};
 
 /// Lets DataFusion convert a file's column only where no value is lost. Its own rule is "if a cast
@@ -113,6 +113,10 @@ impl InFile {
         let Some((read, found)) = self.read(column)? else {
             return Ok(Arc::new(Literal::new(ScalarValue::try_new_null(wanted)?)));
         };
+        if *wanted == Kind::Jsonb.arrow() && is_text(found) {
+            let name = file_name(column.name()).to_owned();
+            return Kernel::TextToJson(name).call_physical(read, &self.found);
+        }
         if found == wanted {
             return Ok(read);
         }

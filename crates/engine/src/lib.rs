@@ -18,6 +18,7 @@ mod expr;
 mod footer;
 mod identify;
 mod in_file;
+mod json;
 mod json_text;
 mod kind;
 mod memory;

@@ -155,11 +155,14 @@ impl TableProvider for Table {
 
 /// For each field the name it has in the table's plan: its name in the files, or one of the path
 /// columns. A second use of the same column of the files, maybe in another type, gets a suffix that
-/// [`crate::in_file`] takes off.
+/// [`crate::in_file`] takes off. So does jsonb: DataFusion asks nobody how to read a file that has the
+/// table's columns exactly, and its text is not JSON yet.
 pub(crate) fn names(fields: &[Field]) -> Vec<String> {
     let mut seen = HashSet::new();
     let mut name = |(index, field): (usize, &Field)| match &field.source {
-        Source::File(name) if seen.insert(name.clone()) => name.clone(),
+        Source::File(name) if field.kind != Kind::Jsonb && seen.insert(name.clone()) => {
+            name.clone()
+        }
         Source::File(name) => format!("{name}\0{index}"),
         path => path_column(path).to_owned(),
     };

@@ -359,6 +359,35 @@ fn maps_are_not_read_as_text_nor_numbers_as_json() {
 }
 
 #[test]
+fn text_that_is_asked_for_as_json_means_what_it_means_in_csv() {
+    // Azure's tags without braces, twice; nothing; a list as Python spells it.
+    let tags = r#""env":"prod","team":"a""#;
+    let values = [
+        Some(tags),
+        Some(tags),
+        Some(""),
+        None,
+        Some("[{'a': None}]"),
+    ];
+    let bench = Bench::new(vec![("Tags", texts(&values))]);
+    let object = r#"{"env":"prod","team":"a"}"#;
+    let expected = [object, object, "~", "~", r#"[{"a": null}]"#];
+    assert_eq!(bench.column("Tags", Kind::Jsonb), expected);
+
+    let bench = Bench::new(vec![("Tags", texts(&[Some("{}"), Some("env=prod")]))]);
+    let query = Query::of(vec![field("Tags", Kind::Jsonb)]);
+    let error = bench.ask(query, vec![]).unwrap_err();
+    let message = error.to_string();
+    assert!(matches!(error, Error::TypeMismatch { .. }), "{message}");
+    assert!(message.contains("a.parquet"), "{message}");
+    assert!(
+        message.contains("\"env=prod\", which is no JSON,"),
+        "{message}"
+    );
+    assert!(error.hint().contains("TYPE text"), "{}", error.hint());
+}
+
+#[test]
 fn bytes_that_nobody_said_are_text_are_text_if_they_can_be() {
     let good = BinaryArray::from(vec![Some("é".as_bytes()), None]);
     let bad = BinaryArray::from(vec![Some(&b"\xff"[..]), None]);

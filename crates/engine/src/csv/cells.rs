@@ -2,20 +2,18 @@
 //!
 //! Bills repeat themselves: a cell that says what the one above it says is not looked at again.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, NullBufferBuilder, PrimitiveArray, StringBuilder, StringViewArray,
-    StringViewBuilder,
+    ArrayRef, BooleanArray, NullBufferBuilder, PrimitiveArray, StringViewArray, StringViewBuilder,
 };
 use arrow::datatypes::{
     ArrowPrimitiveType, Date32Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
     TimestampMicrosecondType,
 };
 
-use super::{instant, json};
-use crate::Kind;
+use super::instant;
+use crate::{Kind, json};
 
 /// The record whose cell is none of the type, and the type's name in SQL.
 pub(super) type Unfit = (usize, &'static str);
@@ -37,7 +35,10 @@ pub(super) fn array<'a>(
         Kind::Float4 => primitives::<Float32Type>(cells, "real", real),
         Kind::Float8 => primitives::<Float64Type>(cells, "double precision", double),
         Kind::Numeric => numerics(cells),
-        Kind::Jsonb => jsons(cells),
+        Kind::Jsonb => match json::array_of(cells) {
+            Ok(jsons) => Ok(Arc::new(jsons)),
+            Err(record) => Err((record, "JSON")),
+        },
         Kind::Date => primitives::<Date32Type>(cells, "date", instant::day),
         Kind::Timestamp => {
             primitives::<TimestampMicrosecondType>(cells, "timestamp", instant::instant)
@@ -81,23 +82,6 @@ fn numerics<'a>(cells: impl ExactSizeIterator<Item = Option<&'a str>>) -> Result
             return Err((record, "numeric"));
         }
         builder.append_option(cell);
-    }
-    Ok(Arc::new(builder.finish()))
-}
-
-fn jsons<'a>(cells: impl ExactSizeIterator<Item = Option<&'a str>>) -> Result<ArrayRef, Unfit> {
-    let mut builder = StringBuilder::with_capacity(cells.len(), 0);
-    let mut last = ("", Cow::Borrowed(""));
-    for (record, cell) in cells.enumerate() {
-        match cell {
-            None => builder.append_null(),
-            Some(cell) => {
-                if cell != last.0 {
-                    last = (cell, json::json(cell).ok_or((record, "JSON"))?);
-                }
-                builder.append_value(&last.1);
-            }
-        }
     }
     Ok(Arc::new(builder.finish()))
 }

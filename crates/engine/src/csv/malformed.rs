@@ -75,7 +75,7 @@ impl Malformed {
 }
 
 /// A value's first characters on one line.
-pub(super) fn shown(value: &[u8]) -> String {
+pub(crate) fn shown(value: &[u8]) -> String {
     let start = &value[..value.len().min(SHOWN * 4)];
     let text = String::from_utf8_lossy(start);
     let mut shown: String = text
