@@ -91,25 +91,17 @@ impl Table {
         Arc::new(source)
     }
 
-    fn file_groups(&self, files: &[PartitionedFile]) -> Vec<FileGroup> {
-        let mut groups = vec![Vec::new(); self.groups.min(files.len()).max(1)];
-        let count = groups.len();
-        for (index, file) in files.iter().enumerate() {
-            groups[index % count].push(file.clone());
-        }
-        groups.into_iter().map(FileGroup::new).collect()
-    }
-
     /// The part of a plan that reads these files.
     fn read(
         &self,
         files: &[PartitionedFile],
+        groups: usize,
         source: Arc<dyn FileSource>,
         projection: Option<&Vec<usize>>,
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), source)
-            .with_file_groups(self.file_groups(files))
+            .with_file_groups(file_groups(files, groups))
             .with_expr_adapter(Some(Arc::new(OnlyWidening)))
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)
@@ -142,15 +134,41 @@ impl TableProvider for Table {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let csv: Arc<dyn FileSource> = Arc::new(self.csv_files.clone());
-        match (self.parquet.as_slice(), self.csv.as_slice()) {
-            (files, []) => self.read(files, self.parquet_source(), projection, limit),
-            ([], files) => self.read(files, csv, projection, limit),
-            (parquet, files) => UnionExec::try_new(vec![
-                self.read(parquet, self.parquet_source(), projection, limit)?,
-                self.read(files, csv, projection, limit)?,
-            ]),
+        let (of_parquet, of_csv) = shares(self.groups, self.parquet.len(), self.csv.len());
+        let parquet = || {
+            let source = self.parquet_source();
+            self.read(&self.parquet, of_parquet, source, projection, limit)
+        };
+        let csv = || self.read(&self.csv, of_csv, csv.clone(), projection, limit);
+        match (of_parquet, of_csv) {
+            (_, 0) => parquet(),
+            (0, _) => csv(),
+            _ => UnionExec::try_new(vec![parquet()?, csv()?]),
         }
     }
+}
+
+/// The groups that Parquet and CSV files get, which are read at the same time: at least one where
+/// there are files.
+fn shares(groups: usize, parquet: usize, csv: usize) -> (usize, usize) {
+    match (parquet, csv) {
+        (_, 0) => (groups, 0),
+        (0, _) => (0, groups),
+        _ => {
+            let share = groups * parquet / (parquet + csv);
+            let share = share.clamp(1, groups.saturating_sub(1).max(1));
+            (share, groups.saturating_sub(share).max(1))
+        }
+    }
+}
+
+fn file_groups(files: &[PartitionedFile], count: usize) -> Vec<FileGroup> {
+    let count = count.min(files.len()).max(1);
+    let mut groups = vec![Vec::new(); count];
+    for (index, file) in files.iter().enumerate() {
+        groups[index % count].push(file.clone());
+    }
+    groups.into_iter().map(FileGroup::new).collect()
 }
 
 /// For each field the name it has in the table's plan: its name in the files, or one of the path
@@ -207,4 +225,22 @@ fn partition_values(delivery: &Delivery) -> Vec<ScalarValue> {
         ScalarValue::Utf8View(Some(period.year().to_string())),
         ScalarValue::Utf8View(Some(period.month().to_string())),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_formats_together_are_not_read_in_more_groups_than_asked_for() {
+        assert_eq!(shares(8, 5, 0), (8, 0));
+        assert_eq!(shares(8, 0, 5), (0, 8));
+        assert_eq!(shares(8, 1, 9), (1, 7));
+        assert_eq!(shares(8, 9, 1), (7, 1));
+        assert_eq!(shares(8, 6, 6), (4, 4));
+        assert_eq!(shares(2, 100, 1), (1, 1));
+        // Both must be read.
+        assert_eq!(shares(1, 3, 3), (1, 1));
+        assert_eq!(shares(4, 0, 0), (4, 0));
+    }
 }
