@@ -90,7 +90,7 @@ pub(crate) enum Kernel {
     /// A conversion that loses nothing, out of the optimizer's sight: it would compare the value
     /// before the conversion with the other side converted back, which may lose something.
     Convert(DataType),
-    /// A map or a list as JSON.
+    /// A map, a list, a number or the like as JSON.
     ToJson,
     /// The JSON that text means, of the column of this name in the files.
     TextToJson(String),
