@@ -432,7 +432,9 @@ fn keep_azure(client: &mut Client, total: i32) -> Result<()> {
         ))?;
         // Refuses another total.
         client.execute(
-            &format!("SELECT cost_analytics.replace_month('fact_usage', $1, '2025-09-01', $2, {total})"),
+            &format!(
+                "SELECT cost_analytics.replace_month('fact_usage', $1, '2025-09-01', $2, {total})"
+            ),
             &[&table, &query],
         )?;
     }
