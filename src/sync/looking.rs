@@ -243,7 +243,6 @@ fn export_months(
 }
 
 async fn planned_months(bill: Bill, wanted: Wanted) -> engine::Result<Vec<PlannedMonth>> {
-    let mut planned = Vec::new();
     let newest = bill.export().months.keys().next_back().copied();
     let in_range = |period: BillingPeriod| {
         wanted.first.is_none_or(|first| period >= first)
@@ -251,10 +250,11 @@ async fn planned_months(bill: Bill, wanted: Wanted) -> engine::Result<Vec<Planne
     };
     let months = bill.export().months.iter().rev();
     let months = months.filter(|(period, _)| in_range(**period));
+    let mut planned = Vec::new();
     for (period, month) in months.take(wanted.months.unwrap_or(usize::MAX)) {
-        let fingerprint = bill.fingerprint(*period)?;
-        let mut plan = PlannedMonth {
+        planned.push(PlannedMonth {
             period: *period,
+            fingerprint: bill.fingerprint(*period)?,
             manifest_id: None,
             files: month.data.len() as u64,
             bytes: month.data.iter().map(|o| o.size).sum(),
@@ -263,20 +263,21 @@ async fn planned_months(bill: Bill, wanted: Wanted) -> engine::Result<Vec<Planne
                 (Some(newest), Some(keep)) => age(newest) - age(*period) < keep,
                 _ => true,
             },
-            fingerprint,
-        };
-        if plan.kept && !wanted.known.contains(&plan.fingerprint) {
-            match bill.delivery(*period).await {
-                Ok(delivery) => {
-                    plan.files = delivery.files.len() as u64;
-                    plan.bytes = delivery.bytes();
-                    plan.manifest_id = delivery.manifest_id;
-                }
-                // One month's bad manifest must not hide the others.
-                Err(error) => plan.problem = Some(format!("{error}. {}", error.hint())),
+        });
+    }
+    let is_new = |plan: &PlannedMonth| plan.kept && !wanted.known.contains(&plan.fingerprint);
+    let mut new: Vec<_> = planned.iter_mut().filter(|plan| is_new(plan)).collect();
+    let periods: Vec<_> = new.iter().map(|plan| plan.period).collect();
+    for (plan, delivery) in new.iter_mut().zip(bill.each_delivery(&periods).await) {
+        match delivery {
+            Ok(delivery) => {
+                plan.files = delivery.files.len() as u64;
+                plan.bytes = delivery.bytes();
+                plan.manifest_id = delivery.manifest_id;
             }
+            // One month's bad manifest must not hide the others.
+            Err(error) => plan.problem = Some(format!("{error}. {}", error.hint())),
         }
-        planned.push(plan);
     }
     Ok(planned)
 }

@@ -242,10 +242,15 @@ impl Bill {
     /// # Errors
     /// As for [`Bill::delivery`].
     pub async fn deliveries(&self, periods: &[BillingPeriod]) -> Result<Vec<Delivery>> {
+        self.each_delivery(periods).await.into_iter().collect()
+    }
+
+    /// The same, for whom one month's bad manifest must not hide the others.
+    pub async fn each_delivery(&self, periods: &[BillingPeriod]) -> Vec<Result<Delivery>> {
         let reads = periods.iter().map(|period| self.delivery(*period));
         futures::stream::iter(reads.collect::<Vec<_>>())
             .buffered(CONCURRENT_READS)
-            .try_collect()
+            .collect()
             .await
     }
 
