@@ -14,6 +14,7 @@ pub mod fault;
 pub mod gcs;
 pub mod kept;
 pub mod keys;
+pub mod objects;
 pub mod ports;
 pub mod postgres;
 pub mod process;
