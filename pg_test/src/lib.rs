@@ -10,6 +10,7 @@
 pub mod azurite;
 pub mod bills;
 pub mod duckdb;
+pub mod entra;
 pub mod fault;
 pub mod gcs;
 pub mod kept;

@@ -207,13 +207,19 @@ fn nothing_new_over_three_sources_takes_three_listings_and_a_second(env: &Env) -
     fixture::empty_bucket(env, name)?;
     let mut client = env.database_with_extension(name)?;
     fixture::connect(&mut client, env, name)?;
-    for prefix in ["one", "two", "three"] {
+    // Two reports alike, and one of another shape.
+    for (prefix, of) in [
+        ("one", Report::ca()),
+        ("two", Report::ca()),
+        ("three", press()),
+    ] {
         let report = Report {
             prefix: prefix.to_owned(),
             first: (2023, 1),
             months,
             rows_per_month: 30,
-            ..Report::ca()
+            rows_per_file: 20,
+            ..of
         };
         for bill in report.all() {
             upload(env, name, &bill)?;
