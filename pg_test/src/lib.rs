@@ -8,6 +8,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 pub mod azurite;
+pub mod backend;
+pub mod bench;
 pub mod bills;
 pub mod duckdb;
 pub mod entra;

@@ -7,6 +7,7 @@ use crate::refusals::error_of;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use pg_test::Result;
+use pg_test::backend::Footprint;
 use postgres::Client;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -255,12 +256,7 @@ fn a_large_file_takes_little_memory_and_can_be_cancelled(env: &Env) -> Result<()
     assert_eq!(value(&mut client, sum)?, "12000");
     let all = "SELECT count(*) FROM cur WHERE length(line_item_usage_type) = 960";
     assert_eq!(value(&mut client, all)?, "400000");
-    let pid = value(&mut client, "SELECT pg_backend_pid()")?;
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let peak: u64 = peak
-        .and_then(|text| text.trim().strip_suffix(" kB")?.parse().ok())
-        .ok_or("no VmHWM")?;
+    let peak = Footprint::of(&mut client)?.peak_kb;
     eprintln!("  peak {} MB", peak / 1024);
     assert!(peak < 250 << 10, "{peak} KB");
 

@@ -54,6 +54,11 @@ pub fn print_skipped() {
     }
 }
 
+/// Whether the soak commands run, rather than the sample of `cargo verify`.
+pub fn soaking() -> bool {
+    std::env::var_os("CUR_FDW_SOAK").is_some()
+}
+
 /// A number from the environment, or the default. What is there and no number is an error, for a
 /// soak would otherwise run with other settings than were asked for.
 pub fn number(variable: &str, default: u64) -> Result<u64> {

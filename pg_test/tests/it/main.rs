@@ -9,7 +9,6 @@ mod analyze;
 mod answers;
 mod ask;
 mod azure_store;
-mod backend;
 mod cancel;
 mod credentials;
 mod cron;

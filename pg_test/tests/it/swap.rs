@@ -1,13 +1,12 @@
 //! What others notice of a sync: readers nothing but the new month, the store nothing it need not.
 
 use crate::ask::value;
-use crate::backend::soaking;
-use crate::env::{Env, Test, tests};
+use crate::env::{Env, Test, soaking, tests};
 use crate::fixture::{self, press, sync, synced_later, upload};
 use crate::sync::assert_bills;
 use pg_test::Result;
 use pg_test::bills::{MonthBill, Report};
-use postgres::{Client, IsolationLevel, SimpleQueryMessage};
+use postgres::{Client, IsolationLevel};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -50,13 +49,8 @@ fn read_on(mut client: Client, stop: &AtomicBool) -> Result<(Vec<String>, Durati
     let (mut answers, mut slowest) = (Vec::new(), Duration::ZERO);
     while !stop.load(Ordering::SeqCst) {
         let began = Instant::now();
-        let simple = client.simple_query(READ)?;
+        answers.push(value(&mut client, READ)?);
         slowest = slowest.max(began.elapsed());
-        let rows = simple.iter().filter_map(|message| match message {
-            SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
-            _ => None,
-        });
-        answers.extend(rows);
         let began = Instant::now();
         answers.push(client.query_one(&prepared, &[])?.get(0));
         slowest = slowest.max(began.elapsed());

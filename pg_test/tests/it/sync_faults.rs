@@ -3,8 +3,7 @@
 //! `cargo soak-sync` strikes 50 times with each fault, `cargo verify` twice.
 
 use crate::ask::value;
-use crate::backend::soaking;
-use crate::env::{Env, Test, number, skip, tests};
+use crate::env::{Env, Test, number, skip, soaking, tests};
 use crate::fixture::{self, LATE, period, press, sync, synced_later, upload, wait_for};
 use crate::sync::assert_bills;
 use pg_test::Result;
