@@ -58,11 +58,11 @@ pub fn run<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'st
     engine()?.run(work, honour_interrupts)
 }
 
-/// The next batch of a scan, waiting as [`run`] does.
+/// The next batch of a scan, or what was made of it, waiting as [`run`] does.
 ///
 /// # Errors
 /// What reading raised.
-pub fn next_batch(scan: &mut Scan) -> Result<Option<arrow::array::RecordBatch>> {
+pub fn next_batch<T: Send + 'static>(scan: &mut Scan<T>) -> Result<Option<T>> {
     scan.next(honour_interrupts)
 }
 

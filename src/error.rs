@@ -102,6 +102,20 @@ pub enum Error {
         /// The column.
         column: String,
     },
+    /// NULL where the table allows none.
+    #[error("column \"{column}\" holds NULL, which the table to load does not allow")]
+    NotNull {
+        /// The column.
+        column: String,
+    },
+    /// What a load wrote is not what it read.
+    #[error("the files have {} rows of {}, but what was stored has {} of {}", read.0, read.1, stored.0, stored.1)]
+    Stored {
+        /// Rows and total of the files.
+        read: (u64, String),
+        /// Rows and total of the table.
+        stored: (u64, String),
+    },
     /// A date or time outside Postgres's range.
     #[error("column \"{column}\" holds a date or time outside PostgreSQL's range")]
     DateOutOfRange {
@@ -205,6 +219,8 @@ impl Error {
             Self::NoVault { .. } | Self::NoVaultSecret { .. } => Code::ERRCODE_UNDEFINED_OBJECT,
             Self::ColumnType { .. } | Self::Shape { .. } => Code::ERRCODE_FDW_INVALID_DATA_TYPE,
             Self::NotMoney { .. } => Code::ERRCODE_INVALID_TEXT_REPRESENTATION,
+            Self::Stored { .. } => Code::ERRCODE_DATA_CORRUPTED,
+            Self::NotNull { .. } => Code::ERRCODE_NOT_NULL_VIOLATION,
             Self::NulByte { .. } => Code::ERRCODE_CHARACTER_NOT_IN_REPERTOIRE,
             Self::DateOutOfRange { .. } => Code::ERRCODE_DATETIME_FIELD_OVERFLOW,
             Self::Plan { .. } => Code::ERRCODE_FEATURE_NOT_SUPPORTED,
@@ -258,9 +274,15 @@ impl Error {
             Self::NulByte { .. } | Self::DateOutOfRange { .. } => {
                 "Leave the column out of the select list, and report the file to the provider.".to_owned()
             }
+            Self::NotNull { column } => format!(
+                "ALTER FOREIGN TABLE … ALTER COLUMN \"{column}\" DROP NOT NULL: the files need not fill it."
+            ),
             Self::Plan { .. } => "DISCARD PLANS, and prepare the statement again.".to_owned(),
             Self::NotMoney { .. } => {
                 "The month stays as it was. Report the file to the provider.".to_owned()
+            }
+            Self::Stored { .. } => {
+                "Nothing was changed. Please report this with the export's column list.".to_owned()
             }
             Self::Encoding => "CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0.".to_owned(),
             Self::Target { .. } => {

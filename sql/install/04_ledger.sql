@@ -55,14 +55,15 @@ CREATE TABLE @extschema@.manifests (
   UNIQUE (source_name, billing_period, fingerprint)
 );
 CREATE UNIQUE INDEX manifests_one_loaded ON @extschema@.manifests (source_name, billing_period) WHERE state = 'loaded';
+CREATE UNIQUE INDEX manifests_one_in_costs ON @extschema@.manifests (source_name, billing_period) WHERE in_costs;
 COMMENT ON TABLE @extschema@.manifests IS 'Every delivery of every month that was seen, with its totals. At most one per month is loaded.';
 COMMENT ON COLUMN @extschema@.manifests.fingerprint IS 'ETag of the manifest; without a manifest, the ETags of the listed files.';
 COMMENT ON COLUMN @extschema@.manifests.manifest_id IS 'AWS''s assemblyId; NULL when the month has no manifest and the listing is used.';
 COMMENT ON COLUMN @extschema@.manifests.unblended IS 'Exact decimal sum of the unblended cost of every row, as read from the files, over all currencies.';
 COMMENT ON COLUMN @extschema@.manifests.filters IS 'The source''s filters when it was loaded; rows and unblended are of what they let through.';
 COMMENT ON COLUMN @extschema@.manifests.in_raw IS 'Whether the raw table holds this delivery.';
-COMMENT ON COLUMN @extschema@.manifests.in_costs IS 'Whether costs_daily holds this delivery.';
-COMMENT ON COLUMN @extschema@.manifests.in_facts IS 'Whether fact_usage holds this delivery.';
+COMMENT ON COLUMN @extschema@.manifests.in_costs IS 'Whether costs_daily holds this delivery, as these filters let it through.';
+COMMENT ON COLUMN @extschema@.manifests.in_facts IS 'Whether fact_usage holds this delivery, be it as other filters let it through.';
 COMMENT ON COLUMN @extschema@.manifests.amortized IS 'Exact sum of amortized_cost over all rows and currencies; NULL where the export has none.';
 COMMENT ON COLUMN @extschema@.manifests.identity_difference IS 'amortized + true-up + upfront fees - unblended, of AWS bills: 0 but for rounding. cost_identity shows it by currency.';
 COMMENT ON COLUMN @extschema@.manifests.staged_table IS 'The loaded table that waits for readers to let it be swapped in.';

@@ -47,17 +47,20 @@ COMMENT ON FUNCTION @extschema@.labels(jsonb, text) IS
   'Tags or labels as one object: from an object, or from Google''s array of keys and values. Without empty values, and without what keys begin with; {} for none.';
 
 CREATE FUNCTION @extschema@.labels(document text, prefix text DEFAULT '') RETURNS jsonb
-  LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+  -- Postgres 15 and 16 start no subtransaction in a parallel worker.
+  LANGUAGE plpgsql IMMUTABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   trimmed text := btrim(document);
 BEGIN
   IF trimmed IS NULL OR trimmed = '' THEN
     RETURN '{}';
   END IF;
-  -- Azure leaves the braces away.
-  RETURN @extschema@.labels(CASE WHEN trimmed ~ '^[{\[]' THEN trimmed ELSE '{' || trimmed || '}' END::jsonb, prefix);
-EXCEPTION WHEN data_exception THEN
-  RETURN '{}';
+  BEGIN
+    -- Azure leaves the braces away.
+    RETURN @extschema@.labels(CASE WHEN trimmed ~ '^[{\[]' THEN trimmed ELSE '{' || trimmed || '}' END::jsonb, prefix);
+  EXCEPTION WHEN data_exception THEN
+    RETURN '{}';
+  END;
 END
 $$;
 COMMENT ON FUNCTION @extschema@.labels(text, text) IS 'The same of a JSON text, with or without its outer braces; {} for one that is no JSON.';

@@ -45,7 +45,7 @@ BEGIN
                                                               first_month, last_month, months, s.months_to_keep) LOOP
         SELECT max(x.fingerprint) FILTER (WHERE x.state = 'loaded'),
                max(x.fingerprint) FILTER (WHERE x.state = 'staged' AND x.filters IS NOT DISTINCT FROM s.filters
-                 AND to_regclass(format('@extschema@.%I', x.staged_table)) IS NOT NULL),
+                 AND to_regclass('@extschema@.' || quote_ident(x.staged_table)) IS NOT NULL),
                bool_and((x.in_costs OR NOT normalized) AND (x.in_raw OR NOT coalesce(cost_plan.raw, s.raw)))
                  FILTER (WHERE x.state = 'loaded'),
                bool_and(x.filters IS NOT DISTINCT FROM s.filters) FILTER (WHERE x.state = 'loaded'),

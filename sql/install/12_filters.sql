@@ -87,6 +87,7 @@ DECLARE
   columns text := (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a
                     WHERE a.attrelid = foreign_table AND a.attnum > 0 AND NOT a.attisdropped);
   kept bigint;
+  stored numeric;
 BEGIN
   SELECT t.* INTO rows, files, bytes, unblended, fingerprint, manifest_id
     FROM @extschema@.totals_of_month(foreign_table, billing_period, filters) t;
@@ -99,8 +100,14 @@ BEGIN
       USING ERRCODE = 'triggered_data_change_violation',
             HINT = 'A trigger of the raw table drops rows, and the month would not come to what was billed. Filter in a view instead.';
   END IF;
+  EXECUTE format('SELECT %s FROM %s', @extschema@.normalized_column_sql(target, 'cost_in_files'), target) INTO stored;
+  IF stored IS DISTINCT FROM unblended THEN
+    RAISE EXCEPTION 'the rows of %, % come to %, but to % as they were stored', foreign_table, to_char(billing_period, 'YYYY-MM'), unblended, stored
+      USING ERRCODE = 'triggered_data_change_violation',
+            HINT = 'A trigger of the raw table changes costs, and the month would not come to what was billed. Write other amounts into a column of your own.';
+  END IF;
   RETURN NEXT;
 END
 $$;
 COMMENT ON FUNCTION @extschema@.load_filtered_month(regclass, date, regclass, jsonb) IS
-  'As load_month(), but through the executor, with triggers and generated columns, and only the rows that filters choose. They are read twice, once for the totals that costs_daily must come to and once for the table.';
+  'As load_month(), but through the executor, with triggers and generated columns, and only the rows that filters choose. They are read twice, once for the totals that the tables must come to and once for the table.';

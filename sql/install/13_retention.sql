@@ -18,7 +18,7 @@ COMMENT ON FUNCTION @extschema@.months_to_drop(text) IS
 CREATE FUNCTION @extschema@.drop_month(source @extschema@.sources, month date) RETURNS boolean
   LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-  IF NOT pg_try_advisory_xact_lock(hashtextextended('cur_fdw ' || source.name || to_char(month, ' YYYY-MM'), 0))
+  IF NOT @extschema@.lock_month(source, month)
      OR NOT @extschema@.swap_month(source, month, @extschema@.month_table(source, month, '_new'), keep => false) THEN
     RETURN false;
   END IF;

@@ -81,13 +81,13 @@ COMMENT ON TABLE @extschema@.dim_resource IS 'Every resource of sources with fac
 COMMENT ON COLUMN @extschema@.dim_resource.source_name IS 'The source, as in sources.';
 COMMENT ON COLUMN @extschema@.dim_resource.account_id IS 'As in costs.';
 COMMENT ON COLUMN @extschema@.dim_resource.resource_id IS 'As in fact_usage.';
-COMMENT ON COLUMN @extschema@.dim_resource.service IS 'The service it costs most under, that month.';
+COMMENT ON COLUMN @extschema@.dim_resource.service IS 'The service of its dearest charge on the last day it was seen.';
 COMMENT ON COLUMN @extschema@.dim_resource.region IS 'Its region; NULL where the provider names none.';
 COMMENT ON COLUMN @extschema@.dim_resource.tags IS 'Its tags on the last day it was seen; {} for untagged.';
 COMMENT ON COLUMN @extschema@.dim_resource.first_seen IS 'First UTC day with a charge, in any month that was loaded with facts.';
 COMMENT ON COLUMN @extschema@.dim_resource.last_seen IS 'Last UTC day with a charge.';
 
-CREATE FUNCTION @extschema@.replace_month(target text, source text, month date, query text) RETURNS numeric
+CREATE FUNCTION @extschema@.replace_month(target text, source text, month date, query text, expected numeric) RETURNS void
   LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   relation regclass := format('@extschema@.%I', target)::regclass;
@@ -101,19 +101,22 @@ BEGIN
     'WITH normalized AS MATERIALIZED (SELECT * FROM (%s) AS query WHERE billing_period = %L),
           kept AS (INSERT INTO %s (source_name, sync_timestamp, %s) SELECT %L, now(), %4$s FROM normalized)
      SELECT coalesce(sum(cost_in_files), 0) FROM normalized', query, month, relation, columns, source) INTO total;
-  RETURN total;
+  IF total IS DISTINCT FROM expected THEN
+    RAISE EXCEPTION '% of source "%" for % sums to %, but the files to %', target, source, to_char(month, 'YYYY-MM'), total, expected
+      USING ERRCODE = 'data_corrupted', HINT = 'Nothing was changed. Please report this with the export''s column list.';
+  END IF;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.replace_month(text, text, date, text) IS
-  'Replaces a source''s month in costs_daily or fact_usage by what a query says. Returns what the files'' cost column comes to over all its rows.';
+COMMENT ON FUNCTION @extschema@.replace_month(text, text, date, text, numeric) IS
+  'Replaces a source''s month in costs_daily or fact_usage by what a query says. Refuses one whose rows come to another total than was read from the files.';
 
-CREATE FUNCTION @extschema@.replace_facts(source @extschema@.sources, month date, relation regclass, condition text) RETURNS void
+CREATE FUNCTION @extschema@.replace_facts(source @extschema@.sources, month date, relation regclass, condition text, expected numeric) RETURNS void
   LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   forgotten boolean;
 BEGIN
   IF source.facts THEN
-    PERFORM @extschema@.replace_month('fact_usage', source.name, month, @extschema@.usage_sql(relation, source.format, condition));
+    PERFORM @extschema@.replace_month('fact_usage', source.name, month, @extschema@.usage_sql(relation, source.format, condition), expected);
   ELSE
     DELETE FROM @extschema@.fact_usage f WHERE f.source_name = source.name AND f.billing_period = month;
   END IF;
@@ -152,7 +155,7 @@ BEGIN
   END IF;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.replace_facts(@extschema@.sources, date, regclass, text) IS
+COMMENT ON FUNCTION @extschema@.replace_facts(@extschema@.sources, date, regclass, text, numeric) IS
   'Replaces a month in fact_usage, resource_months and dim_resource; of a source without facts, takes it away.';
 
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.fact_usage', '');

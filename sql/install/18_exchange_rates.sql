@@ -19,23 +19,26 @@ GRANT INSERT, UPDATE, DELETE ON @extschema@.exchange_rates TO cost_admin;
 CREATE FUNCTION @extschema@.cost_in(amount numeric, currency text, on_date date, target text) RETURNS numeric
   LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-  factor numeric;
+  converted numeric;
 BEGIN
   IF currency = target THEN
     RETURN amount;
   END IF;
   -- The newest rate of the pair, whichever way round it was written.
-  SELECT CASE WHEN r.currency = cost_in.currency THEN amount * r.rate ELSE amount / r.rate END INTO factor
-    FROM @extschema@.exchange_rates r
-   WHERE (r.currency, r.target) IN ((cost_in.currency, cost_in.target), (cost_in.target, cost_in.currency)) AND r.date <= on_date
-   ORDER BY r.date DESC, r.currency = cost_in.currency DESC LIMIT 1;
+  SELECT r.converted INTO converted FROM (
+    (SELECT d.date, amount * d.rate AS converted, 1 AS choice FROM @extschema@.exchange_rates d
+      WHERE d.currency = cost_in.currency AND d.target = cost_in.target AND d.date <= on_date ORDER BY d.date DESC LIMIT 1)
+    UNION ALL
+    (SELECT i.date, amount / i.rate, 2 FROM @extschema@.exchange_rates i
+      WHERE i.currency = cost_in.target AND i.target = cost_in.currency AND i.date <= on_date ORDER BY i.date DESC LIMIT 1)) r
+   ORDER BY r.date DESC, r.choice LIMIT 1;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'there is no exchange rate from % to % for %', currency, target, on_date
       USING ERRCODE = 'no_data_found',
             HINT = format('INSERT INTO cost_analytics.exchange_rates (date, currency, target, rate) VALUES (%L, %L, %L, …): a rate counts from its date on.',
                           on_date, currency, target);
   END IF;
-  RETURN factor;
+  RETURN converted;
 END
 $$;
 COMMENT ON FUNCTION @extschema@.cost_in(numeric, text, date, text) IS

@@ -7,14 +7,14 @@ CREATE TABLE @extschema@.service_categories (
                    'Management and Governance', 'Media', 'Migration', 'Mobile', 'Networking', 'Security', 'Storage', 'Web', 'Other')),
   subcategory    text NOT NULL,
   is_own         boolean NOT NULL DEFAULT true,
-  PRIMARY KEY (cloud_provider, service_code)
+  PRIMARY KEY (cloud_provider, service_code, is_own)
 );
 COMMENT ON TABLE @extschema@.service_categories IS 'FOCUS''s category and subcategory of services, by service_code of costs; where Azure and Google have none or an opaque one, by service. The focus view shows Other for those that are missing here.';
 COMMENT ON COLUMN @extschema@.service_categories.cloud_provider IS 'As in costs.';
 COMMENT ON COLUMN @extschema@.service_categories.service_code IS 'service_code or service of costs.';
 COMMENT ON COLUMN @extschema@.service_categories.category IS 'One of FOCUS 1.2''s nineteen.';
 COMMENT ON COLUMN @extschema@.service_categories.subcategory IS 'One of FOCUS 1.2''s for the category.';
-COMMENT ON COLUMN @extschema@.service_categories.is_own IS 'Whether it was added here; the others come with the extension.';
+COMMENT ON COLUMN @extschema@.service_categories.is_own IS 'Whether it was added or changed here: such a row goes first. The others come with the extension.';
 
 INSERT INTO @extschema@.service_categories (cloud_provider, service_code, category, subcategory, is_own)
 SELECT provider, unnest(string_to_array(codes, '|')), category, subcategory, false FROM (VALUES
@@ -107,6 +107,16 @@ SELECT provider, unnest(string_to_array(codes, '|')), category, subcategory, fal
   ('gcp', 'Vertex AI', 'AI and Machine Learning', 'Machine Learning'),
   ('gcp', 'Cloud Build', 'Developer Tools', 'Continuous Integration and Deployment')
 ) known (provider, codes, category, subcategory);
+CREATE FUNCTION @extschema@.own_service_category() RETURNS trigger
+  LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  NEW.is_own := true;
+  RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.own_service_category() IS 'Marks a row of service_categories as one that pg_dump must keep.';
+CREATE TRIGGER own BEFORE INSERT OR UPDATE ON @extschema@.service_categories
+  FOR EACH ROW EXECUTE FUNCTION @extschema@.own_service_category();
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.service_categories', 'WHERE is_own');
 GRANT SELECT ON @extschema@.service_categories TO cost_reader;
 GRANT INSERT, UPDATE, DELETE ON @extschema@.service_categories TO cost_admin;

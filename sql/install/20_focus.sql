@@ -24,7 +24,7 @@ SELECT d.source_name, d.billing_period, d.date, d.invoice_month, d.cloud_provide
        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, '{}', '{}', NULL, NULL, NULL
   FROM @extschema@.costs_daily d
  WHERE NOT EXISTS (SELECT FROM @extschema@.manifests m
-                    WHERE m.source_name = d.source_name AND m.billing_period = d.billing_period AND m.in_facts AND m.state = 'loaded');
+                    WHERE m.source_name = d.source_name AND m.billing_period = d.billing_period AND m.in_facts);
 COMMENT ON VIEW @extschema@.charges IS 'fact_usage, and costs_daily for months that it does not hold: what focus is made of.';
 
 CREATE VIEW @extschema@.focus WITH (security_invoker = true) AS
@@ -45,6 +45,9 @@ WITH parts AS (
               ELSE coalesce(p.net_cost, p.cost) END AS billed,
          nullif(p.account_id, 'unknown') AS sub_account_id
     FROM parts p
+), categories AS (
+  SELECT DISTINCT ON (s.cloud_provider, s.service_code) s.* FROM @extschema@.service_categories s
+   ORDER BY s.cloud_provider, s.service_code, s.is_own DESC
 ), named AS (
   SELECT b.*,
          CASE WHEN b.commitment_type IS NOT NULL AND b.category = 'Purchase' THEN 0
@@ -115,8 +118,8 @@ SELECT n.availability_zone AS "AvailabilityZone",
        n.source_name AS "x_SourceName",
        n.usage_type AS "x_UsageType"
   FROM named n
-  LEFT JOIN @extschema@.service_categories code ON code.cloud_provider = n.cloud_provider AND code.service_code = n.service_code
-  LEFT JOIN @extschema@.service_categories name ON name.cloud_provider = n.cloud_provider AND name.service_code = n.service
+  LEFT JOIN categories code ON code.cloud_provider = n.cloud_provider AND code.service_code = n.service_code
+  LEFT JOIN categories name ON name.cloud_provider = n.cloud_provider AND name.service_code = n.service
   LEFT JOIN @extschema@.accounts account ON account.account_id = n.account_id
   LEFT JOIN @extschema@.accounts payer ON payer.account_id = n.payer_account_id;
 COMMENT ON VIEW @extschema@.focus IS 'All charges under the names of FOCUS 1.2, by day; with resources, SKUs, quantities and tags of sources that keep facts. Charges of an amortized Azure export only add the cost of what commitments cover to those of the actual one.';

@@ -14,7 +14,7 @@ use pgrx::pg_sys;
 use crate::error::Error;
 pub use numeric::{from_decimal_text as numeric_from_text, quotient};
 pub use time::{EPOCH_DAYS, EPOCH_MICROSECONDS};
-pub use tuple::{Indirect, Origin, Tuples};
+pub use tuple::{Block, Indirect, Origin, Tuples};
 
 /// The kind of a column, or `None` for a type no file can fill faithfully: a length or precision
 /// that would have to cut values counts as such.

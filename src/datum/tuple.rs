@@ -39,7 +39,7 @@ pub enum Origin {
 }
 
 /// Forms the tuples of one table.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Tuples {
     /// The table's columns, dropped ones included.
     columns: Vec<Origin>,
@@ -49,11 +49,16 @@ pub struct Tuples {
     indirect: Vec<usize>,
     /// Bytes of a row besides the header and what is in its texts.
     fixed_room: usize,
+}
+
+/// Tuples of some rows. Without a pointer into it, so that it is formed in one thread and inserted in
+/// another.
+#[derive(Debug)]
+pub struct Block {
     bytes: Vec<u8>,
-    /// For each row of the block its start after the first aligned byte, and how far it is written.
+    /// For each row its start after the first aligned byte, and how far it is written.
     starts: Vec<usize>,
     ends: Vec<usize>,
-    headers: Vec<pg_sys::HeapTupleData>,
 }
 
 /// The datums of the columns that are not written directly, of one whole batch.
@@ -75,19 +80,12 @@ impl Tuples {
             fixed_room: fixed_room(&columns, &targets),
             columns,
             targets,
-            bytes: Vec::new(),
-            starts: Vec::new(),
-            ends: Vec::new(),
-            headers: Vec::new(),
         }
     }
 
-    /// The rows of a batch in blocks.
-    pub fn blocks(batch: &RecordBatch) -> impl Iterator<Item = Range<usize>> + use<> {
-        let rows = batch.num_rows();
-        (0..rows)
-            .step_by(Self::BLOCK)
-            .map(move |start| start..(start + Self::BLOCK).min(rows))
+    /// Whether all values are written without becoming datums, which only the backend can make.
+    pub fn are_direct(&self) -> bool {
+        self.indirect.is_empty()
     }
 
     /// Makes datums of what is not written directly. They live in the current memory context and in
@@ -96,7 +94,7 @@ impl Tuples {
     /// # Errors
     /// Those of [`Rows::fill`].
     pub fn prepare(&self, indirect: &mut Indirect, batch: &RecordBatch) -> Result<(), Error> {
-        if self.indirect.is_empty() {
+        if self.are_direct() {
             return Ok(());
         }
         let targets = self.indirect.iter().map(|i| self.targets[*i].clone());
@@ -108,25 +106,34 @@ impl Tuples {
         indirect.rows.fill(&columns, &targets)
     }
 
-    /// Forms the tuples of some rows, at most as many as [`Tuples::blocks`] gives. They are valid
-    /// until the next call.
+    /// Forms the tuples of a batch, in blocks.
     ///
     /// # Errors
     /// [`Error::NulByte`], [`Error::DateOutOfRange`], [`Error::Shape`].
-    pub fn form(
-        &mut self,
+    pub fn form(&self, batch: &RecordBatch, indirect: &Indirect) -> Result<Vec<Block>, Error> {
+        let rows = batch.num_rows();
+        let starts = (0..rows).step_by(Self::BLOCK);
+        starts
+            .map(|start| self.form_block(batch, indirect, start..(start + Self::BLOCK).min(rows)))
+            .collect()
+    }
+
+    fn form_block(
+        &self,
         batch: &RecordBatch,
         indirect: &Indirect,
         rows: Range<usize>,
-    ) -> Result<&mut [pg_sys::HeapTupleData], Error> {
+    ) -> Result<Block, Error> {
         let has_nulls = self.has_nulls(batch);
-        self.make_room(batch, indirect, &rows, has_nulls);
-        let aligned = self.first_aligned();
+        let header = header_size(has_nulls.then_some(self.columns.len()));
+        let room = self.room(batch, indirect, &rows);
+        let mut block = Block::new(header, &room);
+        let aligned = block.first_aligned();
         for attribute in 0..self.columns.len() {
             let mut column = Appending {
-                bytes: &mut self.bytes[aligned..],
-                starts: &self.starts,
-                ends: &mut self.ends,
+                bytes: &mut block.bytes[aligned..],
+                starts: &block.starts,
+                ends: &mut block.ends,
                 bit: has_nulls.then_some(attribute),
             };
             match self.columns[attribute] {
@@ -143,8 +150,8 @@ impl Tuples {
                 },
             }
         }
-        self.finish(has_nulls);
-        Ok(&mut self.headers)
+        block.write_headers(self.columns.len(), has_nulls);
+        Ok(block)
     }
 
     fn has_nulls(&self, batch: &RecordBatch) -> bool {
@@ -155,48 +162,43 @@ impl Tuples {
         })
     }
 
-    /// Gives each row as much room as it may need, and a header without flags.
-    fn make_room(
-        &mut self,
-        batch: &RecordBatch,
-        indirect: &Indirect,
-        rows: &Range<usize>,
-        has_nulls: bool,
-    ) {
-        let header = header_size(has_nulls.then_some(self.columns.len()));
-        self.ends.clear();
-        self.ends.resize(rows.len(), header + self.fixed_room);
+    /// The most bytes that the values of each row may need.
+    fn room(&self, batch: &RecordBatch, indirect: &Indirect, rows: &Range<usize>) -> Vec<usize> {
+        let mut rooms = vec![self.fixed_room; rows.len()];
         for origin in &self.columns {
             let Origin::Batch(index) = origin else {
                 continue;
             };
             if let Some(texts) = batch.column(*index).as_string_view_opt() {
                 let views = &texts.views()[rows.clone()];
-                for (room, view) in self.ends.iter_mut().zip(views) {
+                for (room, view) in rooms.iter_mut().zip(views) {
                     *room += *view as u32 as usize;
                 }
             }
         }
         for (position, _) in self.indirect.iter().enumerate() {
-            for (room, row) in self.ends.iter_mut().zip(rows.clone()) {
+            for (room, row) in rooms.iter_mut().zip(rows.clone()) {
                 *room += indirect.value(row, position).map_or(0, <[u8]>::len);
             }
         }
-        self.starts.clear();
+        rooms
+    }
+}
+
+impl Block {
+    /// Rows with nothing but room for a header and so many bytes of values.
+    fn new(header: usize, rooms: &[usize]) -> Self {
+        let (mut starts, mut ends) = (Vec::new(), Vec::new());
         let mut start = 0;
-        for room in &mut self.ends {
-            self.starts.push(start);
-            let next = start + room.next_multiple_of(ALIGNMENT);
-            *room = start + header;
-            start = next;
+        for room in rooms {
+            starts.push(start);
+            ends.push(start + header);
+            start += (header + room).next_multiple_of(ALIGNMENT);
         }
-        // What is left of earlier blocks is written over, but for the headers' bits.
-        let needed = start + ALIGNMENT;
-        self.bytes.resize(self.bytes.len().max(needed), 0);
-        let aligned = self.first_aligned();
-        for start in &self.starts {
-            let start = aligned + start;
-            self.bytes[start..start + header].fill(0);
+        Self {
+            bytes: vec![0; start + ALIGNMENT],
+            starts,
+            ends,
         }
     }
 
@@ -204,33 +206,37 @@ impl Tuples {
         self.bytes.as_ptr().align_offset(ALIGNMENT)
     }
 
-    /// Writes the headers and points at the tuples.
-    fn finish(&mut self, has_nulls: bool) {
-        let width = self.columns.len();
-        let header = header_size(has_nulls.then_some(width));
+    fn write_headers(&mut self, width: usize, has_nulls: bool) {
         let aligned = self.first_aligned();
-        self.headers.clear();
-        for (start, end) in self.starts.iter().zip(&self.ends) {
-            let tuple = self.bytes[aligned + start..aligned + end].as_mut_ptr();
-            let data = tuple.cast::<pg_sys::HeapTupleHeaderData>();
+        let flags = pg_sys::HEAP_HASVARWIDTH | if has_nulls { pg_sys::HEAP_HASNULL } else { 0 };
+        for start in &self.starts {
+            let header = self.bytes[aligned + start..].as_mut_ptr();
+            let header = header.cast::<pg_sys::HeapTupleHeaderData>();
             // SAFETY: the row begins at a multiple of eight bytes after an aligned one, and has at
             // least a header's bytes, which were set to zero.
             unsafe {
-                (*data).t_infomask2 = width as u16;
-                (*data).t_infomask = (pg_sys::HEAP_HASVARWIDTH
-                    | if has_nulls { pg_sys::HEAP_HASNULL } else { 0 })
-                    as u16;
-                (*data).t_hoff = header as u8;
+                (*header).t_infomask2 = width as u16;
+                (*header).t_infomask = flags as u16;
+                (*header).t_hoff = header_size(has_nulls.then_some(width)) as u8;
             }
+        }
+    }
+
+    /// The tuples, valid as long as the block.
+    pub fn tuples(&mut self) -> Vec<pg_sys::HeapTupleData> {
+        let aligned = self.first_aligned();
+        let rows = self.starts.iter().zip(&self.ends);
+        rows.map(|(start, end)| {
             let mut tuple = pg_sys::HeapTupleData {
                 t_len: (end - start) as u32,
-                t_data: data,
+                t_data: self.bytes[aligned + start..].as_mut_ptr().cast(),
                 ..Default::default()
             };
             tuple.t_self.ip_blkid.bi_hi = u16::MAX;
             tuple.t_self.ip_blkid.bi_lo = u16::MAX;
-            self.headers.push(tuple);
-        }
+            tuple
+        })
+        .collect()
     }
 }
 

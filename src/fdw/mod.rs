@@ -64,7 +64,7 @@ pub unsafe extern "C-unwind" fn cur_fdw_handler(_call: pg_sys::FunctionCallInfo)
 ///
 /// # Safety
 /// `text` is NULL or a NUL-terminated string.
-unsafe fn string(text: *const c_char) -> String {
+pub unsafe fn string(text: *const c_char) -> String {
     if text.is_null() {
         return String::new();
     }

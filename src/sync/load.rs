@@ -8,14 +8,13 @@ use pgrx::datum::Date;
 use pgrx::prelude::*;
 use pgrx::{AnyNumeric, pg_sys};
 
+use super::insert::{Inserter, Rows};
 use super::looking::bill_of;
 use super::money::numeric;
-use crate::datum::{Indirect, Origin, Tuples};
+use crate::datum::{Indirect, Tuples};
 use crate::error::{Error, OrRaise};
 use crate::fdw::{self, Column, OpenRelation, columns_of};
 use crate::{backend, gucs};
-
-const SYNC_TIMESTAMP: &str = "sync_timestamp";
 
 /// What was loaded.
 struct Loaded {
@@ -74,10 +73,10 @@ fn load(
     columns: Vec<Column>,
     target: pg_sys::Oid,
 ) -> Result<Loaded, Error> {
-    let mut inserter = Inserter::open(target, &columns)?;
     let fields: Vec<Field> = columns.iter().map(Column::field).collect();
     let names: Vec<&str> = columns.iter().map(|c| c.target.name.as_str()).collect();
     let cost = billing::cost_column(&names);
+    let mut inserter = Inserter::open(target, &columns, cost.map(|cost| names[cost]))?;
     let request = Request {
         query: Query::of(fields),
         values: Vec::new(),
@@ -85,19 +84,23 @@ fn load(
         deliveries: vec![delivery.clone()],
         concurrency: gucs::threads(),
     };
-    let mut scan = Scan::start(backend::engine()?, store, request);
+    let preparing = Preparing {
+        tuples: inserter.tuples().clone(),
+        filled: inserter.filled().to_vec(),
+        cost: cost.map(|cost| (cost, names[cost].to_owned())),
+    };
+    let engine = backend::engine()?;
+    let mut scan = Scan::start_with(engine, store, request, move |batch| preparing.part(batch));
     let mut progress = Progress::start(target, delivery.bytes());
     let mut loaded = Loaded {
         rows: 0,
         unblended: ExactSum::default(),
     };
-    let mut indirect = Indirect::default();
-    while let Some(batch) = backend::next_batch(&mut scan)? {
-        if let Some(cost) = cost {
-            add_costs(&mut loaded.unblended, batch.column(cost), names[cost])?;
-        }
-        inserter.insert(&mut indirect, &batch)?;
-        loaded.rows += batch.num_rows() as u64;
+    while let Some(part) = backend::next_batch(&mut scan)? {
+        let part = part?;
+        inserter.insert(part.rows)?;
+        loaded.rows += part.count as u64;
+        loaded.unblended.merge(&part.unblended);
         progress.report(scan.traffic().bytes(), loaded.rows);
         backend::honour_interrupts();
     }
@@ -107,8 +110,52 @@ fn load(
             found: loaded.unblended.to_string(),
         });
     }
-    inserter.finish();
-    Ok(loaded)
+    let (rows, unblended) = inserter.finish();
+    let stored = (rows, unblended.to_string());
+    let read = (loaded.rows, loaded.unblended.to_string());
+    match stored == read {
+        true => Ok(loaded),
+        false => Err(Error::Stored { read, stored }),
+    }
+}
+
+/// What the engine's threads do with each batch, so that the backend is left with what only it can do.
+struct Preparing {
+    tuples: Tuples,
+    /// Columns of a batch that must have a value in each row, with their names.
+    filled: Vec<(usize, String)>,
+    /// The column of the total, and its name.
+    cost: Option<(usize, String)>,
+}
+
+/// A batch on its way into the table.
+struct Part {
+    rows: Rows,
+    count: usize,
+    unblended: ExactSum,
+}
+
+impl Preparing {
+    fn part(&self, batch: RecordBatch) -> Result<Part, Error> {
+        let mut filled = self.filled.iter();
+        if let Some((_, column)) = filled.find(|(i, _)| batch.column(*i).null_count() > 0) {
+            return Err(Error::NotNull {
+                column: column.clone(),
+            });
+        }
+        let mut unblended = ExactSum::default();
+        if let Some((index, name)) = &self.cost {
+            add_costs(&mut unblended, batch.column(*index), name)?;
+        }
+        Ok(Part {
+            count: batch.num_rows(),
+            rows: match self.tuples.are_direct() {
+                true => Rows::Formed(self.tuples.form(&batch, &Indirect::default())?),
+                false => Rows::Unformed(batch),
+            },
+            unblended,
+        })
+    }
 }
 
 /// Costs are doubles in most files. Where a column was widened they come in other types, and count as
@@ -134,197 +181,6 @@ fn add_costs(sum: &mut ExactSum, column: &ArrayRef, name: &str) -> Result<(), Er
         }
     }
     Ok(())
-}
-
-/// Inserts many rows at once, past the executor: the table is ours, so there is nothing the
-/// executor would check that [`Inserter::open`] has not.
-struct Inserter {
-    relation: pg_sys::Relation,
-    bulk: pg_sys::BulkInsertState,
-    slots: Vec<*mut pg_sys::TupleTableSlot>,
-    tuples: Tuples,
-    /// Holds what inserting needs, reset for each batch.
-    memory: pg_sys::MemoryContext,
-    command: pg_sys::CommandId,
-    options: u32,
-}
-
-impl Inserter {
-    fn open(target: pg_sys::Oid, columns: &[Column]) -> Result<Self, Error> {
-        // SAFETY: table_open raises for an OID that is no table. All that is allocated here lives
-        // in the current memory context, which outlives the function call.
-        unsafe {
-            let relation = pg_sys::table_open(target, pg_sys::RowExclusiveLock as i32);
-            check_target(relation)?;
-            let origins = origins(relation, columns)?;
-            let targets = columns.iter().map(|c| c.target.clone());
-            Ok(Self {
-                relation,
-                bulk: pg_sys::GetBulkInsertState(),
-                slots: (0..Tuples::BLOCK)
-                    .map(|_| {
-                        pg_sys::MakeSingleTupleTableSlot(
-                            (*relation).rd_att,
-                            &raw const pg_sys::TTSOpsHeapTuple,
-                        )
-                    })
-                    .collect(),
-                tuples: Tuples::new(origins, targets.collect()),
-                memory: fdw::batch_context(pg_sys::CurrentMemoryContext),
-                command: pg_sys::GetCurrentCommandId(true),
-                options: pg_sys::TABLE_INSERT_SKIP_FSM | frozen(relation),
-            })
-        }
-    }
-
-    fn insert(&mut self, indirect: &mut Indirect, batch: &RecordBatch) -> Result<(), Error> {
-        // SAFETY: the context is ours; what is allocated in it is used until the next reset only.
-        unsafe {
-            pg_sys::MemoryContextReset(self.memory);
-            let old = pg_sys::MemoryContextSwitchTo(self.memory);
-            let inserted = self.insert_blocks(indirect, batch);
-            pg_sys::MemoryContextSwitchTo(old);
-            inserted
-        }
-    }
-
-    fn insert_blocks(&mut self, indirect: &mut Indirect, batch: &RecordBatch) -> Result<(), Error> {
-        self.tuples.prepare(indirect, batch)?;
-        for rows in Tuples::blocks(batch) {
-            let tuples = self.tuples.form(batch, indirect, rows)?;
-            for (tuple, slot) in tuples.iter_mut().zip(&self.slots) {
-                // SAFETY: the tuple is valid until the next block; inserting copies it.
-                unsafe { pg_sys::ExecStoreHeapTuple(tuple, *slot, false) };
-            }
-            // SAFETY: as many slots hold tuples of the relation, which is open and locked.
-            unsafe {
-                pg_sys::table_multi_insert(
-                    self.relation,
-                    self.slots.as_mut_ptr(),
-                    tuples.len() as i32,
-                    self.command,
-                    self.options as i32,
-                    self.bulk,
-                );
-            }
-        }
-        Ok(())
-    }
-
-    /// Ends the load. Not a Drop: on ERROR Postgres itself releases relation and buffers.
-    fn finish(self) {
-        // SAFETY: opened by `open`, and used no more.
-        unsafe {
-            for slot in self.slots {
-                pg_sys::ExecDropSingleTupleTableSlot(slot);
-            }
-            pg_sys::FreeBulkInsertState(self.bulk);
-            pg_sys::table_finish_bulk_insert(self.relation, self.options as i32);
-            pg_sys::table_close(self.relation, pg_sys::NoLock as i32);
-            pg_sys::CommandCounterIncrement();
-        }
-    }
-}
-
-/// Rows of a table that was made in the same subtransaction need no freezing later: nobody can see
-/// them before it commits, and if it does not the table goes with them (Postgres, copyfrom.c, on
-/// COPY FREEZE). A transaction whose snapshot is older than the load sees them once the month is
-/// swapped in; without, it would see neither the old month nor the new one.
-fn frozen(relation: pg_sys::Relation) -> u32 {
-    // SAFETY: the relation is open.
-    let made_here = unsafe { (*relation).rd_createSubid == pg_sys::GetCurrentSubTransactionId() };
-    match made_here {
-        true => pg_sys::TABLE_INSERT_FROZEN,
-        false => 0,
-    }
-}
-
-/// A plain, indexless table of the current user's, without triggers, rules and generated columns.
-#[allow(
-    clippy::useless_conversion,
-    reason = "AclMode has 64 bits from Postgres 16 on"
-)]
-unsafe fn check_target(relation: pg_sys::Relation) -> Result<(), Error> {
-    // SAFETY: the caller passes an open relation.
-    unsafe {
-        let class = &*(*relation).rd_rel;
-        let name = std::ffi::CStr::from_ptr(class.relname.data.as_ptr()).to_string_lossy();
-        let refuse = |why: &str| {
-            Err(Error::Target {
-                relation: name.clone().into_owned(),
-                why: why.to_owned(),
-            })
-        };
-        if class.relkind as u8 != pg_sys::RELKIND_RELATION {
-            return refuse("it is not a plain table");
-        }
-        if class.relam != pg_sys::HEAP_TABLE_AM_OID {
-            return refuse("it is not stored as a heap");
-        }
-        if class.relhastriggers || class.relhasrules || class.relhasindex {
-            return refuse("it has triggers, rules or indexes");
-        }
-        let constraints = (*(*relation).rd_att).constr;
-        if !constraints.is_null() && (*constraints).has_generated_stored {
-            return refuse("it has generated columns");
-        }
-        let mode = pg_sys::ACL_INSERT.into();
-        let user = pg_sys::GetUserId();
-        if pg_sys::pg_class_aclcheck((*relation).rd_id, user, mode)
-            != pg_sys::AclResult::ACLCHECK_OK
-        {
-            return Err(Error::Permission {
-                relation: name.into_owned(),
-            });
-        }
-        Ok(())
-    }
-}
-
-/// Where each column of the table, dropped ones included, gets its values from.
-fn origins(relation: pg_sys::Relation, columns: &[Column]) -> Result<Vec<Origin>, Error> {
-    // SAFETY: the relation is open.
-    let (of_table, width, now) = unsafe {
-        (
-            columns_of(relation, &[SYNC_TIMESTAMP])?,
-            (*(*relation).rd_att).natts as usize,
-            pg_sys::GetCurrentTransactionStartTimestamp(),
-        )
-    };
-    let mut origins = vec![Origin::Nothing; width];
-    if let Some(index) = position_of(relation, SYNC_TIMESTAMP) {
-        origins[index] = Origin::Constant(now);
-    }
-    for (index, column) in columns.iter().enumerate() {
-        let same = |c: &&Column| c.target.name == column.target.name;
-        let why = match of_table.iter().find(same) {
-            Some(found) if found.target.kind == column.target.kind => {
-                origins[found.attnum as usize - 1] = Origin::Batch(index);
-                continue;
-            }
-            Some(_) => format!("column \"{}\" has another type", column.target.name),
-            None => format!("it lacks the column \"{}\"", column.target.name),
-        };
-        return Err(Error::Target {
-            relation: relation_name(relation),
-            why,
-        });
-    }
-    Ok(origins)
-}
-
-fn position_of(relation: pg_sys::Relation, name: &str) -> Option<usize> {
-    let name = std::ffi::CString::new(name).ok()?;
-    // SAFETY: the relation is open.
-    let attnum = unsafe { pg_sys::get_attnum((*relation).rd_id, name.as_ptr()) };
-    usize::try_from(attnum).ok()?.checked_sub(1)
-}
-
-fn relation_name(relation: pg_sys::Relation) -> String {
-    // SAFETY: the relation is open; its name ends in NUL.
-    unsafe { std::ffi::CStr::from_ptr((*(*relation).rd_rel).relname.data.as_ptr()) }
-        .to_string_lossy()
-        .into_owned()
 }
 
 /// What other sessions see in `pg_stat_progress_copy`. Postgres ends it with the transaction.

@@ -1,9 +1,11 @@
 //! The functions that `sql/` builds the sync on: looking at an export, loading one month.
 
+mod insert;
 mod load;
 mod looking;
 mod money;
 mod normalization;
+mod stored;
 
 use billing::BillingPeriod;
 use pgrx::datum::Date;

@@ -4,7 +4,7 @@ use billing::{Column, ColumnKind, Grain};
 use pgrx::prelude::*;
 use pgrx::{PgRelation, pg_sys};
 
-use crate::fdw::{OpenRelation, quote};
+use crate::fdw::{OpenRelation, quote, string};
 
 /// What loading adds to a bill.
 const SYNC_TIMESTAMP: &str = "sync_timestamp";
@@ -35,12 +35,13 @@ fn normalized(
     condition: Option<&str>,
     grain: Grain,
 ) -> String {
+    let columns = columns(relation);
     let mut from = qualified_name(relation);
     if let Some(condition) = condition {
         from.push_str("\n WHERE ");
         from.push_str(condition);
     }
-    billing::normalization_sql(&columns(relation), &from, format, grain)
+    billing::normalization_sql(&columns, &from, format, grain)
 }
 
 /// `normalized_column_sql(regclass, name, format)`: NULL for a name without a rule.
@@ -53,7 +54,7 @@ fn normalized_column_sql(
     billing::normalized_column_sql(&columns(relation?), name?, format)
 }
 
-/// All columns: what the rules do not know the type of, they do not name.
+/// All columns of a relation, which is then locked, or Postgres's ERROR when there is none. What the rules do not know the type of, they do not name.
 fn columns(relation: pg_sys::Oid) -> Vec<Column> {
     let open = OpenRelation::new(relation);
     // SAFETY: the relation is open until the end of this function.
@@ -93,18 +94,10 @@ fn identifier(name: &str) -> String {
 }
 
 fn qualified_name(relation: pg_sys::Oid) -> String {
-    // SAFETY: the relation exists; its schema does, too.
+    // SAFETY: both are new strings in the current memory context, or NULL.
     let (schema, name) = unsafe {
         let schema = pg_sys::get_namespace_name(pg_sys::get_rel_namespace(relation));
-        let name = pg_sys::get_rel_name(relation);
-        (
-            std::ffi::CStr::from_ptr(schema),
-            std::ffi::CStr::from_ptr(name),
-        )
+        (string(schema), string(pg_sys::get_rel_name(relation)))
     };
-    format!(
-        "{}.{}",
-        identifier(&schema.to_string_lossy()),
-        identifier(&name.to_string_lossy())
-    )
+    format!("{}.{}", identifier(&schema), identifier(&name))
 }

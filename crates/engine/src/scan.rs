@@ -42,10 +42,11 @@ pub struct Request {
     pub concurrency: usize,
 }
 
-/// A scan under way. Dropping it stops the threads and closes the connections.
+/// A scan under way, which gives batches or what is made of them. Dropping it stops the threads and
+/// closes the connections.
 #[derive(Debug)]
-pub struct Scan {
-    batches: Receiver<Result<RecordBatch>>,
+pub struct Scan<T = RecordBatch> {
+    made: Receiver<Result<T>>,
     traffic: Arc<Traffic>,
     plan: Arc<OnceLock<Arc<dyn ExecutionPlan>>>,
     _reader: Task<()>,
@@ -54,9 +55,22 @@ pub struct Scan {
 impl Scan {
     /// Starts reading.
     pub fn start(engine: &Engine, store: &Store, request: Request) -> Self {
+        Self::start_with(engine, store, request, |batch| batch)
+    }
+}
+
+impl<T: Send + 'static> Scan<T> {
+    /// Starts reading, and makes something of each batch while the next are decoded, in the engine's
+    /// threads and one batch after the other.
+    pub fn start_with(
+        engine: &Engine,
+        store: &Store,
+        request: Request,
+        make: impl FnMut(RecordBatch) -> T + Send + 'static,
+    ) -> Self {
         let traffic = Arc::new(Traffic::default());
         let plan = Arc::new(OnceLock::new());
-        let (sender, batches) = mpsc::channel(BATCHES_AHEAD);
+        let (sender, made) = mpsc::channel(BATCHES_AHEAD);
         let reader = Reader {
             session: engine.session(batch_rows(&request), request.concurrency),
             store: store.clone(),
@@ -65,19 +79,19 @@ impl Scan {
             sender,
         };
         Self {
-            batches,
+            made,
             traffic,
             plan,
-            _reader: engine.spawn(reader.read(request)),
+            _reader: engine.spawn(reader.read(request, make)),
         }
     }
 
-    /// The next batch, or `None` after the last. Waits as [`Engine::wait`] does.
+    /// The next batch, or what was made of it, or `None` after the last. Waits as [`Engine::wait`] does.
     ///
     /// # Errors
     /// Whatever reading a file raised; the scan is then over.
-    pub fn next(&mut self, on_tick: impl FnMut()) -> Result<Option<RecordBatch>> {
-        Engine::wait(self.batches.recv(), on_tick).transpose()
+    pub fn next(&mut self, on_tick: impl FnMut()) -> Result<Option<T>> {
+        Engine::wait(self.made.recv(), on_tick).transpose()
     }
 
     /// What was asked of the store so far.
@@ -100,17 +114,17 @@ fn batch_rows(request: &Request) -> usize {
     }
 }
 
-struct Reader {
+struct Reader<T> {
     session: Session,
     store: Store,
     traffic: Arc<Traffic>,
     plan: Arc<OnceLock<Arc<dyn ExecutionPlan>>>,
-    sender: Sender<Result<RecordBatch>>,
+    sender: Sender<Result<T>>,
 }
 
-impl Reader {
-    async fn read(self, request: Request) {
-        let failed = match caught(self.send_all(&request)).await {
+impl<T> Reader<T> {
+    async fn read(self, request: Request, make: impl FnMut(RecordBatch) -> T) {
+        let failed = match caught(self.send_all(&request, make)).await {
             Ok(()) => return,
             Err(failed) => failed,
         };
@@ -122,7 +136,11 @@ impl Reader {
         let _ = self.sender.send(Err(error)).await;
     }
 
-    async fn send_all(&self, request: &Request) -> Result<()> {
+    async fn send_all(
+        &self,
+        request: &Request,
+        mut make: impl FnMut(RecordBatch) -> T,
+    ) -> Result<()> {
         let plan = self.plan(request).await.map_err(|failed| {
             // Nothing was read yet.
             let known = failed.without_file();
@@ -133,7 +151,7 @@ impl Reader {
         // Only a plan that runs has counters.
         let _ = self.plan.set(plan);
         while let Some(batch) = stream.next().await {
-            if self.sender.send(Ok(batch?)).await.is_err() {
+            if self.sender.send(Ok(make(batch?))).await.is_err() {
                 return Ok(());
             }
         }

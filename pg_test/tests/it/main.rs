@@ -30,6 +30,7 @@ mod health;
 mod identity;
 mod import;
 mod keeping;
+mod ledger;
 mod manners;
 mod memory;
 mod nise;
@@ -80,6 +81,7 @@ const MODULES: &[&[Test]] = &[
     sync_faults::TESTS,
     swap::TESTS,
     keeping::TESTS,
+    ledger::TESTS,
     restatements::TESTS,
     normalization::TESTS,
     normalization::focus::TESTS,

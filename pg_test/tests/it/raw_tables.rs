@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 pub const TESTS: &[Test] = tests![
     generated_columns_and_triggers_of_the_raw_table_hold_for_loaded_rows,
-    a_trigger_that_drops_rows_fails_the_month_and_loses_nothing,
+    a_trigger_that_drops_rows_or_changes_costs_fails_the_month_and_loses_nothing,
     costs_rolled_up_from_the_files_are_those_of_the_raw_table,
     raw_off_stores_no_row_and_follows_the_filters,
     loaded_rows_are_those_of_the_files_in_every_type,
@@ -58,22 +58,29 @@ fn generated_columns_and_triggers_of_the_raw_table_hold_for_loaded_rows(env: &En
     check_totals(&mut client)
 }
 
-fn a_trigger_that_drops_rows_fails_the_month_and_loses_nothing(env: &Env) -> Result<()> {
+fn a_trigger_that_drops_rows_or_changes_costs_fails_the_month_and_loses_nothing(
+    env: &Env,
+) -> Result<()> {
     let mut client = synced_later(env, "raw-dropping", &press().all())?;
     sync(&mut client)?;
     let before = totals(&mut client)?;
-    client.batch_execute(
-        "CREATE FUNCTION drop_it() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
-         CREATE TRIGGER drop_it BEFORE INSERT ON cost_analytics.raw_press
-           FOR EACH ROW WHEN (NEW.line_item_line_item_type = 'Tax') EXECUTE FUNCTION drop_it()",
-    )?;
-    // A month without its tax.
-    fails(
-        &mut client,
-        "CALL cost_analytics.cost_sync(force => true)",
-        "were inserted",
-    )?;
-    assert_eq!(totals(&mut client)?, before);
+    for (body, message) in [
+        ("RETURN NULL", "were inserted"),
+        (
+            "NEW.line_item_unblended_cost := 0; RETURN NEW",
+            "as they were stored",
+        ),
+    ] {
+        client.batch_execute(&format!(
+            "CREATE OR REPLACE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body}; END $$;
+             CREATE OR REPLACE TRIGGER meddle BEFORE INSERT ON cost_analytics.raw_press
+               FOR EACH ROW WHEN (NEW.line_item_line_item_type = 'Tax') EXECUTE FUNCTION meddle()",
+        ))?;
+        // A month with other taxes.
+        let sync = "CALL cost_analytics.cost_sync(force => true)";
+        fails(&mut client, sync, message)?;
+        assert_eq!(totals(&mut client)?, before);
+    }
     Ok(())
 }
 
