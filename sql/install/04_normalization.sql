@@ -2,7 +2,7 @@
 CREATE FUNCTION @extschema@.normalization_sql(relation regclass, format text, condition text DEFAULT NULL) RETURNS text
   LANGUAGE c AS 'MODULE_PATHNAME', 'normalization_sql_wrapper';
 COMMENT ON FUNCTION @extschema@.normalization_sql(regclass, text, text) IS
-  'The query that gives a foreign table or raw table the shape of costs_daily, from the columns it has. format, as cost_discover names it, tells an azure-amortized export from an actual one; NULL goes by the columns. condition chooses rows.';
+  'The query that gives a foreign table or raw table the shape of costs_daily, from the columns it has. format, as cost_discover names it, tells an azure-amortized export from an actual one; NULL goes by the columns. condition chooses rows. NULL for a relation without a column of what is billed, which is no bill.';
 
 CREATE FUNCTION @extschema@.normalization_sql(relation regclass) RETURNS text
   LANGUAGE sql STABLE RETURN @extschema@.normalization_sql(relation, NULL::text);
@@ -29,7 +29,7 @@ COMMENT ON FUNCTION @extschema@.normalization_sql(text) IS
 CREATE FUNCTION @extschema@.usage_sql(relation regclass, format text DEFAULT NULL, condition text DEFAULT NULL) RETURNS text
   LANGUAGE c AS 'MODULE_PATHNAME', 'usage_sql_wrapper';
 COMMENT ON FUNCTION @extschema@.usage_sql(regclass, text, text) IS
-  'The query that gives a foreign table or raw table the shape of fact_usage, from the columns it has.';
+  'The query that gives a foreign table or raw table the shape of fact_usage, from the columns it has; NULL for one that is no bill.';
 
 CREATE FUNCTION @extschema@.normalized_column_sql(relation regclass, name text, format text DEFAULT NULL) RETURNS text
   LANGUAGE c AS 'MODULE_PATHNAME', 'normalized_column_sql_wrapper';

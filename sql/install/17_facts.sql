@@ -15,6 +15,7 @@ CREATE TABLE @extschema@.fact_usage (
   commitment_id      text,
   commitment_status  text,
   usage_unit         text,
+  pricing_unit       text,
   pricing_currency   text,
   tags               jsonb NOT NULL,
   cost_categories    jsonb NOT NULL,
@@ -40,12 +41,13 @@ COMMENT ON COLUMN @extschema@.fact_usage.charge_description IS 'The line item''s
 COMMENT ON COLUMN @extschema@.fact_usage.commitment_id IS 'The savings plan or reservation that the charge is for or is covered by.';
 COMMENT ON COLUMN @extschema@.fact_usage.commitment_status IS 'Used or Unused, for usage under a commitment.';
 COMMENT ON COLUMN @extschema@.fact_usage.usage_unit IS 'The unit of usage_amount as the provider spells it. Never sum across units.';
+COMMENT ON COLUMN @extschema@.fact_usage.pricing_unit IS 'The unit of pricing_quantity as the provider spells it: Google prices by the hour what it measures in seconds.';
 COMMENT ON COLUMN @extschema@.fact_usage.pricing_currency IS 'The price list''s currency, ISO 4217; amounts are in currency.';
 COMMENT ON COLUMN @extschema@.fact_usage.tags IS 'Tags or labels as keys and values; {} for untagged: a tag that is empty counts as none.';
 COMMENT ON COLUMN @extschema@.fact_usage.cost_categories IS 'AWS''s cost categories; {} for none.';
 COMMENT ON COLUMN @extschema@.fact_usage.contracted_cost IS 'What it would cost at the contract''s price, without commitments; NULL where the export does not say.';
 COMMENT ON COLUMN @extschema@.fact_usage.usage_amount IS 'How much was used, exact decimal: of usage only, so that it is not counted again in negations and fees. NULL for other charges.';
-COMMENT ON COLUMN @extschema@.fact_usage.pricing_quantity IS 'The quantity that was priced, of all charges.';
+COMMENT ON COLUMN @extschema@.fact_usage.pricing_quantity IS 'The quantity that was priced, of all charges, in pricing_unit; NULL where the export does not say.';
 
 CREATE TABLE @extschema@.resource_months (
   source_name    text NOT NULL REFERENCES @extschema@.sources (name) ON UPDATE CASCADE ON DELETE CASCADE,
@@ -97,10 +99,15 @@ DECLARE
   total numeric;
 BEGIN
   EXECUTE format('DELETE FROM %s WHERE source_name = %L AND billing_period = %L', relation, source, month);
-  EXECUTE format(
-    'WITH normalized AS MATERIALIZED (SELECT * FROM (%s) AS query WHERE billing_period = %L),
-          kept AS (INSERT INTO %s (source_name, sync_timestamp, %s) SELECT %L, now(), %4$s FROM normalized)
-     SELECT coalesce(sum(cost_in_files), 0) FROM normalized', query, month, relation, columns, source) INTO total;
+  IF query IS NULL THEN
+    RAISE NOTICE '% %: nothing in %, for the export has no column of what is billed', source, to_char(month, 'YYYY-MM'), target;
+    total := 0;
+  ELSE
+    EXECUTE format(
+      'WITH normalized AS MATERIALIZED (SELECT * FROM (%s) AS query WHERE billing_period = %L),
+            kept AS (INSERT INTO %s (source_name, sync_timestamp, %s) SELECT %L, now(), %4$s FROM normalized)
+       SELECT coalesce(sum(cost_in_files), 0) FROM normalized', query, month, relation, columns, source) INTO total;
+  END IF;
   IF total IS DISTINCT FROM expected THEN
     RAISE EXCEPTION '% of source "%" for % sums to %, but the files to %', target, source, to_char(month, 'YYYY-MM'), total, expected
       USING ERRCODE = 'data_corrupted', HINT = 'Nothing was changed. Please report this with the export''s column list.';
@@ -108,7 +115,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION @extschema@.replace_month(text, text, date, text, numeric) IS
-  'Replaces a source''s month in costs_daily or fact_usage by what a query says. Refuses one whose rows come to another total than was read from the files.';
+  'Replaces a source''s month in costs_daily or fact_usage by what a query says; without a query, for an export that is no bill, by nothing. Refuses one whose rows come to another total than was read from the files.';
 
 CREATE FUNCTION @extschema@.replace_facts(source @extschema@.sources, month date, relation regclass, condition text, expected numeric) RETURNS void
   LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

@@ -9,24 +9,24 @@ use crate::fdw::{OpenRelation, quote, string};
 /// What loading adds to a bill.
 const SYNC_TIMESTAMP: &str = "sync_timestamp";
 
-/// `normalization_sql(regclass, format, condition)`: NULL for no relation.
+/// `normalization_sql(regclass, format, condition)`: NULL for no relation and for one that is no bill.
 #[pg_extern(sql = false)]
 fn normalization_sql(
     relation: Option<pg_sys::Oid>,
     format: Option<&str>,
     condition: Option<&str>,
 ) -> Option<String> {
-    Some(normalized(relation?, format, condition, Grain::Daily))
+    normalized(relation?, format, condition, Grain::Daily)
 }
 
-/// `usage_sql(regclass, format, condition)`: NULL for no relation.
+/// `usage_sql(regclass, format, condition)`: NULL for no relation and for one that is no bill.
 #[pg_extern(sql = false)]
 fn usage_sql(
     relation: Option<pg_sys::Oid>,
     format: Option<&str>,
     condition: Option<&str>,
 ) -> Option<String> {
-    Some(normalized(relation?, format, condition, Grain::Usage))
+    normalized(relation?, format, condition, Grain::Usage)
 }
 
 fn normalized(
@@ -34,7 +34,7 @@ fn normalized(
     format: Option<&str>,
     condition: Option<&str>,
     grain: Grain,
-) -> String {
+) -> Option<String> {
     let columns = columns(relation);
     let mut from = qualified_name(relation);
     if let Some(condition) = condition {

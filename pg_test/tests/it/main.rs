@@ -85,6 +85,7 @@ const MODULES: &[&[Test]] = &[
     restatements::TESTS,
     normalization::TESTS,
     normalization::focus::TESTS,
+    normalization::quantities::TESTS,
     drift::TESTS,
     filters::TESTS,
     retention::TESTS,

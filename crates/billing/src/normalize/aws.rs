@@ -2,24 +2,37 @@
 //!
 //! The cost formulas are those of AWS's Cloud Intelligence Dashboards (summary_view): amortized +
 //! true-up + upfront fees = unblended over a bill. A refund of a savings plan is an upfront fee taken
-//! back, so that this holds for it, too. Where a report lacks the columns of effective costs, what
-//! needs them is left at its unblended cost.
+//! back, so that this holds for it, too. Where a report lacks any of the columns that amortizing savings
+//! plans takes, all of theirs is left at its unblended cost; and so of reservations.
 
 use super::rules::{Case, Labels, Rules, Sign, Sum, Term, Text};
 
 const EFFECTIVE_PLAN: &str = "savings_plan_savings_plan_effective_cost";
-const EFFECTIVE_RESERVATION: &str = "reservation_effective_cost";
+const COMMITMENT: &str = "savings_plan_total_commitment_to_date";
 const USED_COMMITMENT: &str = "savings_plan_used_commitment";
+const EFFECTIVE_RESERVATION: &str = "reservation_effective_cost";
 const UNUSED_UPFRONT: &str = "reservation_unused_amortized_upfront_fee_for_billing_period";
+const UNUSED_RECURRING: &str = "reservation_unused_recurring_fee";
 const UNBLENDED: &str = "line_item_unblended_cost";
 const NET: &str = "line_item_net_unblended_cost | line_item_unblended_cost";
+
+/// What amortizing savings plans takes. CUR 2.0 lets people choose columns, so some of these may be
+/// missing; with a part of them a fee would count beside the usage it pays for.
+const PLAN: &[&str] = &[EFFECTIVE_PLAN, COMMITMENT, USED_COMMITMENT];
+/// The same of reservations. Without their names an upfront fee is not to be told from other fees.
+const RESERVATION: &[&str] = &[
+    "reservation_reservation_a_r_n",
+    EFFECTIVE_RESERVATION,
+    UNUSED_UPFRONT,
+    UNUSED_RECURRING,
+];
 
 /// Net costs are after discounts, so a discount's own line has none where the report has net costs:
 /// an empty one does not stand for the unblended one, or the discount would count twice.
 const DISCOUNT_IN_NET: Case = Case {
     when: "{line_item_line_item_type} LIKE '%Discount'",
     then: "line_item_net_unblended_cost",
-    given: "line_item_net_unblended_cost",
+    given: &["line_item_net_unblended_cost"],
 };
 
 const COVERED: &str = "{line_item_line_item_type} = 'SavingsPlanCoveredUsage'";
@@ -254,6 +267,11 @@ const TEXTS: &[Text] = &[
         candidates: &["pricing_unit", "product->pricing_unit"],
         otherwise: "",
     },
+    Text {
+        name: "pricing_unit",
+        candidates: &["pricing_unit", "product->pricing_unit"],
+        otherwise: "",
+    },
 ];
 
 const SUMS: &[Sum] = &[
@@ -277,12 +295,12 @@ const SUMS: &[Sum] = &[
                     Case {
                         when: COVERED,
                         then: EFFECTIVE_PLAN,
-                        given: "",
+                        given: PLAN,
                     },
                     Case {
                         when: PLAN_FEE,
-                        then: "savings_plan_total_commitment_to_date",
-                        given: USED_COMMITMENT,
+                        then: COMMITMENT,
+                        given: PLAN,
                     },
                     NOT_NEGATION,
                     NOT_PLAN_UPFRONT,
@@ -290,12 +308,12 @@ const SUMS: &[Sum] = &[
                     Case {
                         when: RESERVED,
                         then: EFFECTIVE_RESERVATION,
-                        given: "",
+                        given: RESERVATION,
                     },
                     Case {
                         when: RESERVATION_FEE,
                         then: UNUSED_UPFRONT,
-                        given: "",
+                        given: RESERVATION,
                     },
                     NOT_RESERVATION_UPFRONT,
                 ],
@@ -304,8 +322,8 @@ const SUMS: &[Sum] = &[
             plus(
                 &[Case {
                     when: RESERVATION_FEE,
-                    then: "reservation_unused_recurring_fee",
-                    given: UNUSED_UPFRONT,
+                    then: UNUSED_RECURRING,
+                    given: RESERVATION,
                 }],
                 "",
             ),
@@ -322,12 +340,12 @@ const SUMS: &[Sum] = &[
                         when: COVERED,
                         then: "savings_plan_net_savings_plan_effective_cost \
                              | savings_plan_savings_plan_effective_cost",
-                        given: "",
+                        given: PLAN,
                     },
                     Case {
                         when: PLAN_FEE,
-                        then: "savings_plan_total_commitment_to_date",
-                        given: USED_COMMITMENT,
+                        then: COMMITMENT,
+                        given: PLAN,
                     },
                     NOT_NEGATION,
                     NOT_PLAN_UPFRONT,
@@ -335,13 +353,13 @@ const SUMS: &[Sum] = &[
                     Case {
                         when: RESERVED,
                         then: "reservation_net_effective_cost | reservation_effective_cost",
-                        given: "",
+                        given: RESERVATION,
                     },
                     Case {
                         when: RESERVATION_FEE,
                         then: "reservation_net_unused_amortized_upfront_fee_for_billing_period \
                              | reservation_unused_amortized_upfront_fee_for_billing_period",
-                        given: UNUSED_UPFRONT,
+                        given: RESERVATION,
                     },
                     NOT_RESERVATION_UPFRONT,
                     DISCOUNT_IN_NET,
@@ -352,7 +370,7 @@ const SUMS: &[Sum] = &[
                 &[Case {
                     when: RESERVATION_FEE,
                     then: "reservation_net_unused_recurring_fee | reservation_unused_recurring_fee",
-                    given: UNUSED_UPFRONT,
+                    given: RESERVATION,
                 }],
                 "",
             ),
@@ -365,7 +383,7 @@ const SUMS: &[Sum] = &[
             &[Case {
                 when: NEGATION,
                 then: "",
-                given: "",
+                given: &[],
             }],
             "pricing_public_on_demand_cost",
         )],
@@ -377,12 +395,12 @@ const SUMS: &[Sum] = &[
                 Case {
                     when: RESERVED,
                     then: "pricing_public_on_demand_cost",
-                    given: "",
+                    given: &[],
                 },
                 Case {
                     when: NEGATION,
                     then: "",
-                    given: "",
+                    given: &[],
                 },
             ],
             UNBLENDED,
@@ -397,12 +415,12 @@ const SUMS: &[Sum] = &[
                 Case {
                     when: PLAN_FEE,
                     then: "savings_plan_amortized_upfront_commitment_for_billing_period",
-                    given: USED_COMMITMENT,
+                    given: PLAN,
                 },
                 Case {
                     when: RESERVATION_FEE,
                     then: "reservation_amortized_upfront_fee_for_billing_period",
-                    given: UNUSED_UPFRONT,
+                    given: RESERVATION,
                 },
             ],
             otherwise: "",
@@ -415,17 +433,17 @@ const SUMS: &[Sum] = &[
                 Case {
                     when: PLAN_UPFRONT,
                     then: UNBLENDED,
-                    given: EFFECTIVE_PLAN,
+                    given: PLAN,
                 },
                 Case {
                     when: PLAN_REFUND,
                     then: UNBLENDED,
-                    given: EFFECTIVE_PLAN,
+                    given: PLAN,
                 },
                 Case {
                     when: RESERVATION_UPFRONT,
                     then: UNBLENDED,
-                    given: EFFECTIVE_RESERVATION,
+                    given: RESERVATION,
                 },
             ],
             "",
@@ -437,7 +455,7 @@ const SUMS: &[Sum] = &[
             &[Case {
                 when: NEGATION,
                 then: "",
-                given: "",
+                given: &[],
             }],
             "line_item_usage_amount",
         )],
@@ -449,7 +467,7 @@ const SUMS: &[Sum] = &[
             &[Case {
                 when: "{line_item_line_item_type} IN ('Usage', 'DiscountedUsage', 'SavingsPlanCoveredUsage')",
                 then: "line_item_usage_amount",
-                given: "",
+                given: &[],
             }],
             "",
         )],
@@ -459,29 +477,29 @@ const SUMS: &[Sum] = &[
 const NOT_NEGATION: Case = Case {
     when: NEGATION,
     then: "",
-    given: EFFECTIVE_PLAN,
+    given: PLAN,
 };
 const NOT_PLAN_UPFRONT: Case = Case {
     when: PLAN_UPFRONT,
     then: "",
-    given: EFFECTIVE_PLAN,
+    given: PLAN,
 };
 const NOT_PLAN_REFUND: Case = Case {
     when: PLAN_REFUND,
     then: "",
-    given: EFFECTIVE_PLAN,
+    given: PLAN,
 };
 const NOT_RESERVATION_UPFRONT: Case = Case {
     when: RESERVATION_UPFRONT,
     then: "",
-    given: EFFECTIVE_RESERVATION,
+    given: RESERVATION,
 };
 const MINUS_USED_COMMITMENT: Term = Term {
     sign: Sign::Minus,
     cases: &[Case {
         when: PLAN_FEE,
         then: USED_COMMITMENT,
-        given: "savings_plan_total_commitment_to_date",
+        given: PLAN,
     }],
     otherwise: "",
 };

@@ -17,7 +17,7 @@ const USAGE: Sum = Sum {
         cases: &[Case {
             when: "{ChargeType} NOT IN ('Usage', '')",
             then: "",
-            given: "",
+            given: &[],
         }],
         otherwise: QUANTITY,
     }],
@@ -51,6 +51,10 @@ pub(super) const AMORTIZED: Rules = Rules {
     parts: "",
     texts: TEXTS,
     sums: &[
+        Sum {
+            name: "cost",
+            terms: &[],
+        },
         Sum {
             name: "amortized_cost",
             terms: &[Term::all(COST)],
@@ -177,11 +181,12 @@ const TEXTS: &[Text] = &[
     },
     Text {
         name: "pricing_category",
-        candidates: &["CASE WHEN {?ChargeType} IN ('Tax', 'Credit') THEN '' \
-             WHEN {?ChargeType} IN ('Purchase', 'Refund') OR {PricingModel} = 'OnDemand' THEN 'Standard' \
-             WHEN {PricingModel} = 'Spot' THEN 'Dynamic' \
-             WHEN {PricingModel} IN ('Reservation', 'SavingsPlan') THEN 'Committed' END"],
-        otherwise: "'Standard'",
+        candidates: &["CASE WHEN {?ChargeType} IN ('Tax', 'Credit') THEN NULL \
+             WHEN {?ChargeType} IN ('Purchase', 'Refund') THEN 'Standard' \
+             WHEN {?PricingModel} = 'Spot' THEN 'Dynamic' \
+             WHEN {?PricingModel} IN ('Reservation', 'SavingsPlan') THEN 'Committed' \
+             ELSE 'Standard' END"],
+        otherwise: "",
     },
     Text {
         name: "currency",
@@ -209,6 +214,7 @@ const TEXTS: &[Text] = &[
             "CASE WHEN lower({BenefitId}) LIKE '%/microsoft.billingbenefits/%' THEN 'Savings Plan' \
              WHEN {BenefitId} <> '' THEN 'Reservation' END",
             "CASE WHEN {ReservationId} <> '' THEN 'Reservation' END",
+            "CASE WHEN {PricingModel} = 'SavingsPlan' THEN 'Savings Plan' WHEN {PricingModel} = 'Reservation' THEN 'Reservation' END",
         ],
         otherwise: "",
     },
@@ -263,6 +269,11 @@ const TEXTS: &[Text] = &[
     // As it is written, such as `100 Hours`; the quantity is in it.
     Text {
         name: "usage_unit",
+        candidates: &["UnitOfMeasure"],
+        otherwise: "",
+    },
+    Text {
+        name: "pricing_unit",
         candidates: &["UnitOfMeasure"],
         otherwise: "",
     },

@@ -105,7 +105,8 @@ const TEXTS: &[Text] = &[
              WHEN {ChargeCategory} = 'Purchase' AND {?CommitmentDiscountId} <> '' THEN 'Commitment' \
              WHEN {ChargeCategory} = 'Purchase' THEN 'Fee' \
              WHEN {ChargeCategory} = 'Usage' THEN 'Usage' END",
-            "CASE WHEN {ChargeType} IN ('Tax', 'Credit', 'Usage') THEN {ChargeType} END",
+            "CASE WHEN {ChargeType} IN ('Tax', 'Credit', 'Usage') THEN {ChargeType} \
+             WHEN {ChargeType} = 'Purchase' THEN 'Fee' END",
         ],
         otherwise: "'Other'",
     },
@@ -190,9 +191,19 @@ const TEXTS: &[Text] = &[
         candidates: &["PricingCurrency", "BillingCurrency"],
         otherwise: "",
     },
+    // That of the quantity which the row's amount is.
     Text {
         name: "usage_unit",
-        candidates: &["ConsumedUnit", "UsageUnit", "PricingUnit"],
+        candidates: &[
+            "CASE WHEN {!ConsumedQuantity} IS NOT NULL THEN {ConsumedUnit} END",
+            "CASE WHEN {?!ConsumedQuantity} IS NULL AND {!UsageQuantity} IS NOT NULL THEN {UsageUnit} END",
+            "CASE WHEN {?!ConsumedQuantity} IS NULL AND {?!UsageQuantity} IS NULL THEN {PricingUnit} END",
+        ],
+        otherwise: "",
+    },
+    Text {
+        name: "pricing_unit",
+        candidates: &["PricingUnit"],
         otherwise: "",
     },
 ];
@@ -228,17 +239,15 @@ const SUMS: &[Sum] = &[
         terms: &[Term {
             sign: Sign::Plus,
             cases: &[Case {
-                when: "{ChargeCategory} = 'Usage'",
+                when: "coalesce(nullif({?ChargeCategory}, ''), {?ChargeType}) = 'Usage'",
                 then: "ConsumedQuantity | UsageQuantity | PricingQuantity",
-                given: "",
+                given: &[],
             }],
             otherwise: "",
         }],
     },
     Sum {
         name: "pricing_quantity",
-        terms: &[Term::all(
-            "PricingQuantity | ConsumedQuantity | UsageQuantity",
-        )],
+        terms: &[Term::all("PricingQuantity")],
     },
 ];

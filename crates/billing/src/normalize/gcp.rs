@@ -48,14 +48,14 @@ pub(super) const RULES: Rules = Rules {
                 cases: &[Case {
                     when: "{cost_type} NOT IN ('regular', '')",
                     then: "",
-                    given: "",
+                    given: &[],
                 }],
                 otherwise: "usage_amount",
             }],
         },
         Sum {
             name: "pricing_quantity",
-            terms: &[Term::all("usage_amount_in_pricing_units | usage_amount")],
+            terms: &[Term::all("usage_amount_in_pricing_units")],
         },
     ],
     tags: Labels {
@@ -148,8 +148,10 @@ const TEXTS: &[Text] = &[
     },
     Text {
         name: "pricing_category",
-        candidates: &["CASE WHEN {cost_type} NOT IN ('regular', '') THEN '' END"],
-        otherwise: "'Standard'",
+        candidates: &[
+            "CASE WHEN coalesce({?cost_type}, '') IN ('regular', '') THEN 'Standard' END",
+        ],
+        otherwise: "",
     },
     Text {
         name: "currency",
@@ -199,6 +201,11 @@ const TEXTS: &[Text] = &[
     Text {
         name: "usage_unit",
         candidates: &["usage_unit"],
+        otherwise: "",
+    },
+    Text {
+        name: "pricing_unit",
+        candidates: &["usage_pricing_unit"],
         otherwise: "",
     },
 ];

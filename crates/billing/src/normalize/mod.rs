@@ -17,7 +17,7 @@ mod tests;
 use std::fmt::Write as _;
 
 use crate::dialect::Dialect;
-use rules::Rules;
+use rules::{Labels, Rules};
 use table::Table;
 pub use table::{Column, ColumnKind};
 
@@ -68,6 +68,7 @@ const USAGE: &[&str] = &[
     "commitment_id",
     "commitment_status",
     "usage_unit",
+    "pricing_unit",
     "pricing_currency",
 ];
 
@@ -94,15 +95,17 @@ const IN_FILES: &str = "cost_in_files";
 ///
 /// `format` is the export's name in `cost_discover`, where it is known: it decides what columns
 /// alone cannot, whether an Azure export is amortized. `relation` is inserted as it is, so it must
-/// be quoted.
+/// be quoted. `None` for a table without a column of what is billed: it is no bill, and a bill of 0
+/// would be a wrong one.
 pub fn normalization_sql(
     columns: &[Column],
     relation: &str,
     format: Option<&str>,
     grain: Grain,
-) -> String {
+) -> Option<String> {
     let table = Table::new(columns);
     let rules = rules_of(columns, format);
+    rules.cost_in_files(&table)?;
     let (dimensions, sums) = match grain {
         Grain::Daily => (DAILY.to_vec(), COSTS.to_vec()),
         Grain::Usage => ([DAILY, USAGE].concat(), [COSTS, USAGE_SUMS].concat()),
@@ -137,7 +140,7 @@ pub fn normalization_sql(
     select(&rules.sum_in_files(&table), IN_FILES);
     select("count(*)", "line_items");
     let _ = write!(sql, "\n  FROM {relation}\n GROUP BY {}", keys.join(", "));
-    sql
+    Some(sql)
 }
 
 /// Whether an expression, as the rules make them, names no column.
@@ -166,7 +169,7 @@ pub fn normalized_column_sql(
 }
 
 /// The place of the column whose sum, over all rows, is what the files come to. `None` where there
-/// is none: the month then comes to nothing.
+/// is none, and so no bill.
 pub fn cost_column<S: AsRef<str>>(columns: &[S]) -> Option<usize> {
     let rules = rules_for(Dialect::of(columns), None);
     let places: Vec<Column> = columns
@@ -183,10 +186,22 @@ fn rules_of(columns: &[Column], format: Option<&str>) -> &'static Rules {
     rules_for(Dialect::of(&names), format)
 }
 
-/// A table of unknown columns is read as legacy CUR, whose rules name none of them.
+/// Of a table that is no bill: nothing is known.
+const NONE: Rules = Rules {
+    date: &[],
+    texts: &[],
+    invoice_month: "",
+    cost_in_files: "",
+    parts: "",
+    sums: &[],
+    tags: Labels::NONE,
+    cost_categories: Labels::NONE,
+};
+
 fn rules_for(dialect: Option<Dialect>, format: Option<&str>) -> &'static Rules {
     match dialect {
-        None | Some(Dialect::AwsCur | Dialect::AwsCur2) => &aws::RULES,
+        None => &NONE,
+        Some(Dialect::AwsCur | Dialect::AwsCur2) => &aws::RULES,
         Some(Dialect::Focus) => &focus::RULES,
         Some(Dialect::Azure) if format.is_some_and(|f| f.ends_with("amortized")) => {
             &azure::AMORTIZED

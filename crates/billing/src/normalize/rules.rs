@@ -23,7 +23,8 @@ pub(super) struct Rules {
 /// A normalized text: where it comes from, best first, row by row.
 ///
 /// A candidate is the name of a column; `map->key`, a key of a `jsonb` column; or SQL with columns
-/// in braces, which counts if the table has them all. `{?column}` is NULL where it is missing.
+/// in braces, which counts if the table has them all. `{?column}` is NULL where it is missing, and
+/// `{!column}` has its own type, where the others are texts.
 pub(super) struct Text {
     pub(super) name: &'static str,
     pub(super) candidates: &'static [&'static str],
@@ -57,8 +58,8 @@ pub(super) struct Case {
     /// Columns parted by `|`, of which each row adds the first that is not NULL; `""` is nothing.
     /// SQL with columns in braces is a numeric.
     pub(super) then: &'static str,
-    /// The case counts only where the table has this column; `""` is no condition.
-    pub(super) given: &'static str,
+    /// The case counts only where the table has all of these columns.
+    pub(super) given: &'static [&'static str],
 }
 
 /// Key-value pairs: tags, cost categories.
@@ -113,7 +114,7 @@ impl Rules {
         match sql.is_empty() {
             false => sql,
             // What is billed is never unknown, and a bill without commitments has no columns of them.
-            true if name == "cost" || name.starts_with("ri_sp_") && rule.is_some() => {
+            true if rule.is_some() && (name == "cost" || name.starts_with("ri_sp_")) => {
                 "0::numeric".to_owned()
             }
             true => "NULL::numeric".to_owned(),
@@ -180,17 +181,23 @@ fn filled(template: &str, table: &Table<'_>) -> Option<String> {
     while let Some((before, from)) = rest.split_once('{') {
         let (name, after) = from.split_once('}')?;
         sql += before;
-        match (name.strip_prefix('?'), name.strip_prefix('!')) {
-            (Some(name), _) => match table.find(name) {
-                Some(column) => sql += &column.text(),
-                None => sql += "NULL::text",
-            },
-            (_, Some(name)) => sql += &table.find(name)?.quoted,
-            _ => sql += &table.find(name)?.text(),
-        }
+        let (name, is_optional) = marked(name, '?');
+        let (name, is_plain) = marked(name, '!');
+        sql += &match table.find(name) {
+            Some(column) if is_plain => column.quoted.clone(),
+            Some(column) => column.text(),
+            None if is_optional => "NULL::text".to_owned(),
+            None => return None,
+        };
         rest = after;
     }
     Some(sql + rest)
+}
+
+/// A name without a mark, and whether it had it.
+fn marked(name: &str, mark: char) -> (&str, bool) {
+    name.strip_prefix(mark)
+        .map_or((name, false), |name| (name, true))
 }
 
 /// What a case adds.
@@ -268,7 +275,7 @@ impl Term {
             cases.push((when, Addend::Nothing));
         }
         for case in self.cases {
-            let given = case.given.is_empty() || table.find(case.given).is_some();
+            let given = case.given.iter().all(|name| table.find(name).is_some());
             if let (true, Some(when), Some(then)) =
                 (given, filled(case.when, table), addend(case.then, table))
             {
@@ -301,6 +308,11 @@ fn aggregate(each: &str, as_doubles: bool) -> String {
 }
 
 impl Labels {
+    pub(super) const NONE: Labels = Labels {
+        columns: "",
+        maps: &[],
+    };
+
     /// The document, and the columns it is made of. No labels are `{}`, never NULL.
     pub(super) fn sql(&self, table: &Table<'_>) -> (String, Vec<String>) {
         let mut made_of = Vec::new();

@@ -24,19 +24,36 @@ fn column(list: &str, name: &str) -> String {
 
 #[test]
 fn a_column_the_report_lacks_is_not_named() {
-    let sql = normalization_sql(
-        &columns("line_item_product_code"),
-        "bills.cur",
-        None,
-        Grain::Daily,
-    );
+    let columns = columns("line_item_product_code line_item_unblended_cost#d");
+    let sql = normalization_sql(&columns, "bills.cur", None, Grain::Daily).unwrap();
     assert!(
         sql.contains("coalesce(nullif(line_item_product_code, ''), 'Unknown') AS service"),
         "{sql}"
     );
     assert!(!sql.contains("product_product_name"), "{sql}");
     assert!(sql.contains("NULL::text AS region"), "{sql}");
-    assert!(sql.contains("0::numeric AS cost,"), "{sql}");
+    assert!(sql.contains("0::numeric AS ri_sp_trueup,"), "{sql}");
+}
+
+#[test]
+fn a_table_without_a_cost_is_no_bill() {
+    for table in [
+        "meter_id unit_price#d currency_code",
+        "recommendation_id estimated_monthly_savings#d",
+        // Google's price list.
+        "service_id sku_id sku_description list_price#d",
+        "line_item_product_code line_item_net_unblended_cost#d",
+    ] {
+        for grain in [Grain::Daily, Grain::Usage] {
+            let sql = normalization_sql(&columns(table), "t", None, grain);
+            assert_eq!(sql, None, "{table}");
+        }
+    }
+    assert_eq!(column("meter_id unit_price#d", "cost"), "NULL::numeric");
+    assert_eq!(
+        column("meter_id unit_price#d", "cloud_provider"),
+        "NULL::text"
+    );
 }
 
 #[test]
@@ -92,21 +109,25 @@ fn days_are_utc_and_texts_are_none() {
     }
 }
 
+const BILL: &str = "line_item_line_item_type line_item_product_code line_item_unblended_cost#d";
+const PLAN: &str = "savings_plan_savings_plan_effective_cost#d savings_plan_total_commitment_to_date#d \
+    savings_plan_used_commitment#d";
+const RESERVATION: &str = "reservation_reservation_a_r_n reservation_effective_cost#d \
+    reservation_unused_amortized_upfront_fee_for_billing_period#d reservation_unused_recurring_fee#d";
+
 #[test]
 fn amounts_are_sums_of_exact_sums() {
-    let list = "line_item_line_item_type line_item_unblended_cost#d reservation_effective_cost#d \
-        reservation_unused_amortized_upfront_fee_for_billing_period#d reservation_unused_recurring_fee#d \
-        savings_plan_savings_plan_effective_cost#d savings_plan_total_commitment_to_date#d \
-        savings_plan_used_commitment#d";
     assert_eq!(
-        column(list, "amortized_cost"),
+        column(&[BILL, PLAN, RESERVATION].join(" "), "amortized_cost"),
         "coalesce(cost_analytics.exact_sum(CASE \
           WHEN line_item_line_item_type = 'SavingsPlanCoveredUsage' THEN savings_plan_savings_plan_effective_cost \
           WHEN line_item_line_item_type = 'SavingsPlanRecurringFee' THEN savings_plan_total_commitment_to_date \
           WHEN line_item_line_item_type = 'SavingsPlanNegation' THEN NULL \
           WHEN line_item_line_item_type = 'SavingsPlanUpfrontFee' THEN NULL \
+          WHEN line_item_line_item_type = 'Refund' AND line_item_product_code = 'ComputeSavingsPlans' THEN NULL \
           WHEN line_item_line_item_type = 'DiscountedUsage' THEN reservation_effective_cost \
           WHEN line_item_line_item_type = 'RIFee' THEN reservation_unused_amortized_upfront_fee_for_billing_period \
+          WHEN line_item_line_item_type = 'Fee' AND reservation_reservation_a_r_n <> '' THEN NULL \
           ELSE line_item_unblended_cost END), 0) \
          + coalesce(cost_analytics.exact_sum(CASE WHEN line_item_line_item_type = 'RIFee' THEN reservation_unused_recurring_fee END), 0) \
          - coalesce(cost_analytics.exact_sum(CASE WHEN line_item_line_item_type = 'SavingsPlanRecurringFee' THEN savings_plan_used_commitment END), 0)"
@@ -119,6 +140,25 @@ fn without_columns_of_commitments_amortized_is_unblended() {
     assert_eq!(column(list, "amortized_cost"), column(list, "cost"));
     assert_eq!(column(list, "ri_sp_trueup"), "0::numeric");
     assert_eq!(column(list, "blended_cost"), "NULL::numeric");
+}
+
+#[test]
+fn with_a_part_of_the_columns_of_commitments_amortized_is_unblended() {
+    let trueup = "savings_plan_amortized_upfront_commitment_for_billing_period#d \
+        reservation_amortized_upfront_fee_for_billing_period#d";
+    for family in [PLAN, RESERVATION] {
+        for missing in family.split(' ') {
+            let list = [BILL, family, trueup].join(" ").replace(missing, "");
+            assert_eq!(
+                column(&list, "amortized_cost"),
+                column(&list, "cost"),
+                "without {missing}"
+            );
+            for moved in ["ri_sp_trueup", "ri_sp_upfront_fees"] {
+                assert_eq!(column(&list, moved), "0::numeric", "without {missing}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -181,7 +221,10 @@ fn credits_are_netted() {
 
 #[test]
 fn tags_are_made_of_what_there_is_and_group_by_it() {
-    let sql = |list| normalization_sql(&columns(list), "t", None, Grain::Usage);
+    let sql = |list| {
+        let columns = columns(&format!("line_item_unblended_cost#d {list}"));
+        normalization_sql(&columns, "t", None, Grain::Usage).unwrap()
+    };
     let flat = sql("line_item_resource_id resource_tags_user_team resource_tags_aws_created_by");
     assert!(
         flat.contains(
@@ -205,7 +248,7 @@ fn tags_are_made_of_what_there_is_and_group_by_it() {
 #[test]
 fn constants_are_no_group_keys() {
     let columns = columns("line_item_usage_account_id line_item_unblended_cost#d");
-    let sql = normalization_sql(&columns, "t", None, Grain::Daily);
+    let sql = normalization_sql(&columns, "t", None, Grain::Daily).unwrap();
     // Period, day, invoice month and account; what else there is is the same on all rows.
     assert!(sql.ends_with("\n GROUP BY 1, 2, 3, 6"), "{sql}");
 }

@@ -159,14 +159,29 @@ pub fn aws(row: &Row) -> (String, [i64; 8]) {
         None if kind.ends_with("Discount") && row.contains_key("line_item_net_unblended_cost") => 0,
         None => unblended,
     };
-    let has_commitments = row.contains_key("savings_plan_savings_plan_effective_cost");
+    let has = |names: &[&str]| names.iter().all(|name| row.contains_key(name));
+    let has_plans = has(&[
+        "savings_plan_savings_plan_effective_cost",
+        "savings_plan_total_commitment_to_date",
+        "savings_plan_used_commitment",
+    ]);
+    let has_reservations = has(&[
+        "reservation_reservation_a_r_n",
+        "reservation_effective_cost",
+        "reservation_unused_amortized_upfront_fee_for_billing_period",
+        "reservation_unused_recurring_fee",
+    ]);
+    let is_amortized = match kind.as_str() {
+        "DiscountedUsage" | "RIFee" | "Fee" => has_reservations,
+        kind => kind.starts_with("SavingsPlan") && has_plans || is_plan_refund && has_plans,
+    };
     let net_of = |net: &str, gross: &str| known(row, net).unwrap_or(money(row, gross));
     let commitment = money(row, "savings_plan_total_commitment_to_date")
         - money(row, "savings_plan_used_commitment");
     let is_upfront =
         kind == "SavingsPlanUpfrontFee" || is_plan_refund || kind == "Fee" && reservation.is_some();
     let (amortized, net_amortized) = match kind.as_str() {
-        _ if !has_commitments => (unblended, net),
+        _ if !is_amortized => (unblended, net),
         "SavingsPlanCoveredUsage" => (
             money(row, "savings_plan_savings_plan_effective_cost"),
             net_of(
@@ -212,8 +227,8 @@ pub fn aws(row: &Row) -> (String, [i64; 8]) {
         amortized,
         net_amortized,
         list,
-        if has_commitments { trueup } else { 0 },
-        if has_commitments && is_upfront {
+        if is_amortized { trueup } else { 0 },
+        if is_amortized && is_upfront {
             unblended
         } else {
             0
@@ -267,10 +282,27 @@ fn azure_keys(row: &Row) -> String {
             _ => some("Adjustment"),
         },
         (kind.as_deref() == Some("Refund")).then(|| "Correction".to_owned()),
-        text(row, "ReservationId").map(|_| "Reservation".to_owned()),
+        azure_commitment(row).map(str::to_owned),
         first(row, &["BillingCurrencyCode", "BillingCurrency", "Currency"]).or(some("USD")),
         text(row, "InvoiceId"),
     ])
+}
+
+fn azure_commitment(row: &Row) -> Option<&'static str> {
+    if let Some(benefit) = text(row, "BenefitId") {
+        let is_plan = benefit.contains("BillingBenefits");
+        return Some(if is_plan {
+            "Savings Plan"
+        } else {
+            "Reservation"
+        });
+    }
+    let model = text(row, "PricingModel");
+    match (text(row, "ReservationId"), model.as_deref()) {
+        (Some(_), _) | (None, Some("Reservation")) => Some("Reservation"),
+        (None, Some("SavingsPlan")) => Some("Savings Plan"),
+        _ => None,
+    }
 }
 
 fn azure_cost(row: &Row) -> i64 {

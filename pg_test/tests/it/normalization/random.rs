@@ -70,7 +70,7 @@ const AWS: &[Column] = &[
     Column("split_line_item_parent_resource_id", Text(&["i-1"])),
 ];
 
-/// A report has all of these or none.
+/// Any of these may be missing: people choose the columns of CUR 2.0.
 const COMMITMENTS: &[Column] = &[
     Column("savings_plan_savings_plan_a_r_n", Text(&["arn:sp"])),
     Column("reservation_reservation_a_r_n", Text(&["arn:ri"])),
@@ -160,6 +160,17 @@ const AZURE: &[Column] = &[
     Column("Currency", CURRENCIES),
     Column("InvoiceId", Text(&["1"])),
     Column("ReservationId", Text(&["r"])),
+    Column(
+        "BenefitId",
+        Text(&[
+            "/providers/Microsoft.BillingBenefits/savingsPlanOrders/o/savingsPlans/s",
+            "/providers/microsoft.capacity/reservationOrders/o/reservations/r",
+        ]),
+    ),
+    Column(
+        "PricingModel",
+        Text(&["OnDemand", "Reservation", "SavingsPlan", "Spot"]),
+    ),
     Column("PaygCostInBillingCurrency", Money),
 ];
 
@@ -220,9 +231,18 @@ impl Bill {
             fn(&Row) -> (String, [i64; 8]),
         );
         let (kept, mut parts, format, meaning): Kind = match seed % 6 {
-            0 => (&["line_item_line_item_type"], vec![AWS], None, meaning::aws),
+            0 => (
+                &["line_item_line_item_type", "line_item_unblended_cost"],
+                vec![AWS],
+                None,
+                meaning::aws,
+            ),
             1 => (
-                &["line_item_line_item_type", "product"],
+                &[
+                    "line_item_line_item_type",
+                    "line_item_unblended_cost",
+                    "product",
+                ],
                 vec![AWS, AWS2],
                 None,
                 meaning::aws,
@@ -255,17 +275,19 @@ impl Bill {
         parts.clear();
         if seed % 6 < 2 && rng.chance(70) {
             parts.push(COMMITMENTS);
-            if rng.chance(50) {
-                parts.push(NET_COMMITMENTS);
-            }
+            parts.push(NET_COMMITMENTS);
         }
+        // One missing column takes a family away, so that most must be there.
+        let likely = *rng.pick(&[80, 100]);
         if seed % 6 == 5 {
             parts.push(*rng.pick(&[CREDITS, CREDITS_AS_TEXT, &[]]));
         }
-        let all: Vec<&Column> = drawn
-            .into_iter()
-            .chain(parts.iter().flat_map(|part| part.iter()))
+        let more: Vec<&Column> = parts
+            .iter()
+            .flat_map(|part| part.iter())
+            .filter(|_| rng.chance(likely))
             .collect();
+        let all = [drawn, more].concat();
         let spelling = rng.below(3);
         let columns = all.iter().map(|Column(name, holds)| {
             let of_type = match holds {
