@@ -92,7 +92,6 @@ impl Env {
     }
 
     /// A new database that has the extension.
-    #[allow(dead_code)] // the harness's own tests do not need the extension
     pub fn database_with_extension(&self, name: &str) -> Result<Client> {
         let mut client = self.database(name)?;
         client.batch_execute("CREATE EXTENSION cur_fdw")?;
