@@ -86,6 +86,12 @@ impl Bill {
         data.map(|file| self.key(file)).collect()
     }
 
+    /// The same under another root, such as `s3://bucket`.
+    pub fn data_files_in(&self, root: &str) -> Result<Vec<String>> {
+        let files = self.data_files()?.into_iter();
+        Ok(files.map(|file| format!("{root}/{file}")).collect())
+    }
+
     /// Every file as an object: its key and its bytes.
     pub fn objects(&self) -> impl Iterator<Item = Result<(String, Vec<u8>)>> {
         self.files

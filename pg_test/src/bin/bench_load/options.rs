@@ -1,8 +1,9 @@
 //! What the command line asks for.
 
 use pg_test::Result;
+use pg_test::bench::Arguments;
 
-pub const HELP: &str = "\
+const HELP: &str = "\
 Loading a month of 178 columns from S3: cost_sync, CTAS, COPY BINARY and DuckDB's Postgres writer.
 
   --rows N      rows of the month (1000000)
@@ -25,8 +26,9 @@ pub struct Options {
 }
 
 impl Options {
-    /// Reads the arguments; an unknown one is an error that shows them all.
-    pub fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self> {
+    /// Reads the arguments, of which some exclude each other.
+    pub fn parse() -> Result<Self> {
+        let mut arguments = Arguments::of_process(HELP);
         let mut options = Options {
             rows: 1_000_000,
             rounds: 3,
@@ -37,23 +39,24 @@ impl Options {
         };
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
-                "--rows" => options.rows = number(arguments.next())?,
-                "--rounds" => options.rounds = number(arguments.next())?,
-                "--months" => options.months = Some(number(arguments.next())?.try_into()?),
+                "--rows" => options.rows = arguments.number()?,
+                "--rounds" => options.rounds = arguments.number()?,
+                "--months" => options.months = Some(arguments.number()?.try_into()?),
                 "--sparse" => options.sparse = true,
                 "--only-ours" => options.others = false,
                 "--readers" => options.readers = true,
-                _ => return Err(format!("unknown argument {argument}\n\n{HELP}").into()),
+                _ => return Err(arguments.wrong(&format!("unknown argument {argument}"))),
             }
         }
+        let measurements = [
+            ("--months", options.months.is_some()),
+            ("--readers", options.readers),
+            ("--only-ours", !options.others),
+        ];
+        let given: Vec<_> = measurements.iter().filter(|(_, given)| *given).collect();
+        if let [(one, _), (other, _), ..] = given[..] {
+            return Err(arguments.wrong(&format!("{one} and {other} are different measurements")));
+        }
         Ok(options)
-    }
-}
-
-fn number(value: Option<String>) -> Result<usize> {
-    let value = value.unwrap_or_default();
-    match value.parse() {
-        Ok(number) if number > 0 => Ok(number),
-        _ => Err(format!("{value:?} is not a number above 0\n\n{HELP}").into()),
     }
 }
