@@ -43,7 +43,9 @@ impl Stored {
     ) -> Result<Self, Error> {
         // SAFETY: the caller's promise; `costs` are columns of the relation.
         unsafe {
-            let flags = pg_sys::ScanOptions::SO_TYPE_SEQSCAN | pg_sys::ScanOptions::SO_ALLOW_STRAT;
+            // Without a ring of buffers: the pages are in memory, and a rescan would allocate the ring
+            // in whatever context it is called from.
+            let flags = pg_sys::ScanOptions::SO_TYPE_SEQSCAN;
             let end =
                 pg_sys::RelationGetNumberOfBlocksInFork(relation, pg_sys::ForkNumber::MAIN_FORKNUM);
             let mut stored = Self {
@@ -96,7 +98,7 @@ impl Stored {
             if start >= end {
                 return Ok(());
             }
-            pg_sys::heap_rescan(self.scan, std::ptr::null_mut(), true, true, false, false);
+            pg_sys::heap_rescan(self.scan, std::ptr::null_mut(), true, false, false, false);
             pg_sys::heap_setscanlimits(self.scan, start, end - start);
             let forward = pg_sys::ScanDirection::ForwardScanDirection;
             while pg_sys::heap_getnextslot(self.scan, forward, self.slot) {
