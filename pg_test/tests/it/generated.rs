@@ -89,7 +89,7 @@ fn expect<T: PartialEq + std::fmt::Debug>(what: &str, found: T, expected: T) -> 
 }
 
 /// Puts a delivery into a bucket in its own order: the newest manifest is the one that comes last.
-fn upload(env: &Env, bucket: &str, bill: &MonthBill) -> Result<()> {
+pub fn upload(env: &Env, bucket: &str, bill: &MonthBill) -> Result<()> {
     env.gateway.create_bucket(bucket)?;
     let object = |file: &BillFile| (file.key.clone(), file.bytes.clone());
     let is_manifest = |file: &&BillFile| file.key.ends_with(".json");

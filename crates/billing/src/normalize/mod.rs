@@ -85,7 +85,12 @@ const COSTS: &[&str] = &[
 ];
 
 /// What `fact_usage` sums besides.
-const USAGE_SUMS: &[&str] = &["contracted_cost", "usage_amount", "pricing_quantity"];
+const USAGE_SUMS: &[&str] = &[
+    "contracted_cost",
+    "usage_amount",
+    "pricing_quantity",
+    "pricing_currency_effective_cost",
+];
 
 /// The sum of the file's own cost column over all rows, which shows that none was lost.
 const IN_FILES: &str = "cost_in_files";
