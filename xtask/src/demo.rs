@@ -6,6 +6,7 @@ use crate::cargo;
 use crate::install::{self, Options};
 use crate::machine;
 use crate::postgres;
+use crate::python;
 use crate::run::{Result, Steps, run};
 use std::path::PathBuf;
 use std::process::Command;
@@ -22,7 +23,7 @@ pub fn benchmark(name: &str, arguments: &[&str]) -> Result<()> {
         arguments.iter().partition(|argument| **argument == "--dev");
     machine::setup(machine::PYTHON)?;
     let environment = [
-        ("CUR_FDW_PYTHON", postgres::python_for_benchmarks()?),
+        ("CUR_FDW_PYTHON", python::for_benchmarks()?),
         ("CUR_FDW_BENCH_DATA", cache::dir()?.join("bench")),
     ];
     program(name, &arguments, dev.is_empty(), &environment)

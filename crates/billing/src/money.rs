@@ -1,6 +1,5 @@
 //! Money: sums of doubles as the decimals they stand for.
 
-use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
 /// The exact decimal sum of doubles.
@@ -13,20 +12,21 @@ use std::fmt::{self, Write as _};
 pub struct ExactSum {
     /// Units of 10^[`COMMON_EXPONENT`], where almost all amounts of a bill fit.
     common: i128,
-    /// Units of 10^key, for all others and for what `common` cannot hold.
-    others: BTreeMap<i32, i128>,
+    /// Exponents, in order, and units of their power of ten: for all others and for what `common`
+    /// cannot hold. Few, so that a list is found faster than a tree, and made without one, too.
+    others: Vec<(i32, i128)>,
     /// The sum of what is no number: 0 as long as there is none.
     irregular: f64,
 }
 
 /// A part in [`ExactSum::to_bytes`]: an exponent and its units.
 const PART_BYTES: usize = size_of::<i32>() + size_of::<i128>();
-/// What one counter takes in a map, with its share of a node that is half full.
-const HEAP_BYTES: usize = 80;
 
 /// Rates, and so most costs, have at most ten places.
 const COMMON_EXPONENT: i32 = -10;
 const COMMON_SCALE: f64 = 1e10;
+/// 10^22 is the largest power of ten that a double holds exactly.
+const LOWEST_EXACT: i32 = -22;
 /// Any decimal of at most 15 digits survives the way through a double.
 const FAITHFUL: i64 = 1_000_000_000_000_000;
 /// What a full counter passes on to the counter [`CARRY_DIGITS`] places above.
@@ -40,11 +40,16 @@ impl ExactSum {
     pub fn add(&mut self, value: f64) {
         match common_units(value) {
             Some(units) => self.add_units(COMMON_EXPONENT, units.into()),
-            None if value.is_finite() => {
-                let (units, exponent) = shortest(value);
-                self.add_units(exponent, units.into());
-            }
-            None => self.irregular += value,
+            None => self.add_uncommon(value),
+        }
+    }
+
+    fn add_uncommon(&mut self, value: f64) {
+        if value.is_finite() {
+            let (units, exponent) = small_units(value).unwrap_or_else(|| shortest(value));
+            self.add_units(exponent, units.into());
+        } else {
+            self.irregular += value;
         }
     }
 
@@ -78,7 +83,7 @@ impl ExactSum {
 
     /// Bytes on the heap, about.
     pub fn heap_size(&self) -> usize {
-        self.others.len() * HEAP_BYTES
+        self.others.capacity() * size_of::<(i32, i128)>()
     }
 
     /// The sum as bytes, for [`ExactSum::from_bytes`].
@@ -128,18 +133,20 @@ impl ExactSum {
     #[inline]
     fn counter(&mut self, exponent: i32) -> &mut i128 {
         if exponent == COMMON_EXPONENT {
-            &mut self.common
-        } else {
-            self.others.entry(exponent).or_default()
+            return &mut self.common;
         }
+        let index = match self.others.binary_search_by_key(&exponent, |(e, _)| *e) {
+            Ok(index) => index,
+            Err(index) => {
+                self.others.insert(index, (exponent, 0));
+                index
+            }
+        };
+        &mut self.others[index].1
     }
 
     fn parts(&self) -> impl Iterator<Item = (i32, i128)> {
-        let others = self
-            .others
-            .iter()
-            .map(|(exponent, units)| (*exponent, *units));
-        std::iter::once((COMMON_EXPONENT, self.common)).chain(others)
+        std::iter::once((COMMON_EXPONENT, self.common)).chain(self.others.iter().copied())
     }
 
     /// The sum's sign and decimal digits from the smallest place up, and that place.
@@ -201,8 +208,24 @@ impl Decimal {
 #[inline]
 fn common_units(value: f64) -> Option<i64> {
     // The cast truncates and saturates, NaN gives 0: a wrong guess fails the check below.
-    let units = (value * COMMON_SCALE + 0.5_f64.copysign(value)) as i64;
-    let faithful = -FAITHFUL < units && units < FAITHFUL && units as f64 / COMMON_SCALE == value;
+    scaled(value, COMMON_SCALE)
+}
+
+/// The same in units of a smaller power of ten: the smallest that leaves 15 digits, so that a decimal
+/// of up to 15 digits is found whatever its places, and far faster than by printing it.
+fn small_units(value: f64) -> Option<(i64, i32)> {
+    let (mut scale, mut exponent) = (COMMON_SCALE, COMMON_EXPONENT);
+    while exponent > LOWEST_EXACT && (value * scale * 10.0).abs() < FAITHFUL as f64 {
+        scale *= 10.0;
+        exponent -= 1;
+    }
+    Some((scaled(value, scale)?, exponent))
+}
+
+#[inline]
+fn scaled(value: f64, scale: f64) -> Option<i64> {
+    let units = (value * scale + 0.5_f64.copysign(value)) as i64;
+    let faithful = -FAITHFUL < units && units < FAITHFUL && units as f64 / scale == value;
     faithful.then_some(units)
 }
 
@@ -292,6 +315,22 @@ fn carried(places: &[i64]) -> Option<Vec<u8>> {
     (carry == 0).then_some(digits)
 }
 
+fn common_text(units: i128, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    const UNIT: u128 = COMMON_SCALE as u128;
+    let sign = if units < 0 { "-" } else { "" };
+    let (whole, mut fraction) = (units.unsigned_abs() / UNIT, units.unsigned_abs() % UNIT);
+    write!(f, "{sign}{whole}")?;
+    if fraction == 0 {
+        return Ok(());
+    }
+    let mut places = COMMON_EXPONENT.unsigned_abs() as usize;
+    while fraction % 10 == 0 {
+        fraction /= 10;
+        places -= 1;
+    }
+    write!(f, ".{fraction:0places$}")
+}
+
 /// Equal sums are equal, whatever values they were made of.
 impl PartialEq for ExactSum {
     fn eq(&self, other: &Self) -> bool {
@@ -311,6 +350,9 @@ impl fmt::Display for ExactSum {
                 f64::NEG_INFINITY => "-Infinity",
                 _ => "NaN",
             });
+        }
+        if self.others.is_empty() {
+            return common_text(self.common, f);
         }
         let (negative, mut digits, lowest) = self.digits();
         // All places from the lowest, or from the ones, up to at least the ones.
@@ -541,6 +583,11 @@ mod tests {
             (-100_000_000_000_i64..100_000_000_000, 0..12)
                 .prop_map(|(m, e)| m as f64 / 10_f64.powi(e)),
             (-2_000_000_000_000_000_i64..2_000_000_000_000_000).prop_map(|m| m as f64 / 1e10),
+            (-2_000_000_000_000_000_i64..2_000_000_000_000_000, 10..30).prop_map(|(m, e)| format!(
+                "{m}e-{e}"
+            )
+            .parse()
+            .unwrap()),
             Just(-0.0),
             Just(f64::MIN_POSITIVE),
         ]

@@ -189,15 +189,9 @@ impl Bill {
         let Some(found) = &manifest.dataset else {
             return Ok(());
         };
-        let newest = async {
-            let newest = self.newest().ok()?;
-            if newest == period {
-                return Some(found.clone());
-            }
-            let object = self.export.months.get(&newest)?.manifest.as_ref()?;
-            self.manifest(newest, object).await.ok()?.dataset
-        };
-        match self.dataset.get_or_init(|| newest).await {
+        let newest = || self.newest_dataset(period, found);
+        let expected = self.dataset.get_or_try_init(newest);
+        match expected.await? {
             Some(expected) if expected != found => {
                 Err(Error::Billing(billing::Error::ManifestOfAnotherDataset {
                     manifest: key.to_owned(),
@@ -208,6 +202,25 @@ impl Bill {
             }
             _ => Ok(()),
         }
+    }
+
+    /// What the newest manifest that says so says the export is, if that of one month is known. One
+    /// that is no manifest is for those to hear of who read its month; one that cannot be read just
+    /// now may say something else, and is an error.
+    async fn newest_dataset(&self, known: BillingPeriod, dataset: &str) -> Result<Option<String>> {
+        for (period, month) in self.export.months.iter().rev() {
+            if *period == known {
+                return Ok(Some(dataset.to_owned()));
+            }
+            let Some(object) = &month.manifest else {
+                continue;
+            };
+            match self.manifest(*period, object).await {
+                Ok(Manifest { dataset: None, .. }) | Err(Error::Billing(_)) => {}
+                manifest => return Ok(manifest?.dataset),
+            }
+        }
+        Ok(None)
     }
 
     /// The delivery of the newest month that has files: a month's first manifest may name none.

@@ -5,17 +5,12 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Fields};
 use billing::{FileKind, Object};
 use datafusion::common::DataFusionError;
-use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
 use parquet::arrow::parquet_to_arrow_schema;
 use store::{Store, Traffic};
 
-use crate::annotated::annotated;
 use crate::error::caught;
+use crate::metadata::{Footers, Source};
 use crate::{Result, csv};
-
-/// One read of this many bytes gets most footers whole: 178 columns and one row group take about
-/// 30 KB.
-pub(crate) const FOOTER_READ: usize = 64 * 1024;
 
 /// A column of a data file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,11 +74,10 @@ async fn read_header(store: &Store, object: &Object, traffic: Arc<Traffic>) -> R
 }
 
 async fn read_footer(store: &Store, object: &Object, traffic: Arc<Traffic>) -> Result<Footer> {
-    let pinned = store.pinned([object], traffic)?;
+    let source = Source::new(store, Arc::new(store.pinned([object], traffic)?));
     let meta = store.meta(object)?;
-    let footer = DFParquetMetadata::new(&pinned, &meta).with_metadata_size_hint(Some(FOOTER_READ));
-    let metadata = footer.fetch_metadata().await?;
-    let metadata = annotated(Arc::unwrap_or_clone(metadata)).map_err(DataFusionError::from)?;
+    let metadata = Footers::shared().metadata(&source, &meta).await;
+    let metadata = metadata.map_err(DataFusionError::from)?;
     let file = metadata.file_metadata();
     let schema = parquet_to_arrow_schema(file.schema_descr(), file.key_value_metadata())
         .map_err(DataFusionError::from)?;

@@ -14,7 +14,7 @@ use datafusion::physical_expr_adapter::{PhysicalExprAdapter, PhysicalExprAdapter
 use crate::compute::Kernel;
 use crate::footer::leaves;
 use crate::names::Names;
-use crate::types::{has_json, is_widening, type_name};
+use crate::types::{is_text, is_widening, type_name};
 use crate::{Error, Kind};
 
 /// Lets DataFusion convert a file's column only where no value is lost. Its own rule is "if a cast
@@ -113,17 +113,20 @@ impl InFile {
         let Some((read, found)) = self.read(column)? else {
             return Ok(Arc::new(Literal::new(ScalarValue::try_new_null(wanted)?)));
         };
+        if *wanted == Kind::Jsonb.arrow() {
+            let kernel = match is_text(found) {
+                true => Kernel::TextToJson(file_name(column.name()).to_owned()),
+                false => Kernel::ToJson,
+            };
+            return kernel.call_physical(read, &self.found);
+        }
         if found == wanted {
             return Ok(read);
         }
         if found.is_integer() && wanted.is_integer() {
             return Ok(Arc::new(CastExpr::new(read, wanted.clone(), None)));
         }
-        let kernel = match has_json(found) {
-            true => Kernel::ToJson,
-            false => Kernel::Convert(wanted.clone()),
-        };
-        kernel.call_physical(read, &self.found)
+        Kernel::Convert(wanted.clone()).call_physical(read, &self.found)
     }
 
     /// The file's column, or the part of it that the name says, and its type there.

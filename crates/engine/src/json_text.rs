@@ -1,4 +1,4 @@
-//! Maps and lists of Parquet files as JSON.
+//! Values of Parquet files as JSON: maps and lists, and what stands in their place in other files.
 
 use std::sync::Arc;
 

@@ -1,9 +1,8 @@
-//! Reading Parquet files: footers once, believable statistics only.
+//! Readers of Parquet files that believe neither footers nor pages unseen.
 
-use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use datafusion::common::Result;
@@ -13,100 +12,26 @@ use datafusion::datasource::physical_plan::parquet::DefaultParquetFileReaderFact
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use object_store::ObjectMeta;
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::AsyncFileReader;
+use parquet::errors::Result as ParquetResult;
 use parquet::file::metadata::ParquetMetaData;
-use store::{Pinned, Store};
 
-use crate::annotated::annotated;
-use crate::pages::CheckedPages;
-use crate::statistics::trusted;
-
-/// What footers may hold: a few hundred files of 178 columns.
-const FOOTER_BYTES: usize = 32 * 1024 * 1024;
-
-/// One version of one file, as seen through one client: what another role may read is not shared.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Version {
-    store: u64,
-    path: String,
-    etag: Option<String>,
-    size: u64,
-    modified: i64,
-}
-
-/// Footers that were read from stores that are open, the oldest forgotten first.
-#[derive(Debug, Default)]
-pub(crate) struct Footers(Mutex<Kept>);
-
-#[derive(Debug, Default)]
-struct Kept {
-    footers: HashMap<Version, Arc<ParquetMetaData>>,
-    /// With the stores they were read from.
-    oldest: VecDeque<(Version, Weak<u64>)>,
-    bytes: usize,
-}
-
-impl Kept {
-    fn forget(&mut self, version: &Version) {
-        let dropped = self.footers.remove(version);
-        self.bytes -= dropped.map_or(0, |footer| footer.memory_size());
-    }
-
-    /// Nobody finds the footers of a store that is closed.
-    fn forget_closed(&mut self) {
-        let all = std::mem::take(&mut self.oldest);
-        let (open, closed) = all
-            .into_iter()
-            .partition(|(_, store)| store.strong_count() > 0);
-        self.oldest = open;
-        for (version, _) in closed {
-            self.forget(&version);
-        }
-    }
-}
-
-impl Footers {
-    fn get(&self, version: &Version) -> Option<Arc<ParquetMetaData>> {
-        self.kept().footers.get(version).cloned()
-    }
-
-    fn keep(&self, version: Version, store: &Weak<u64>, footer: Arc<ParquetMetaData>) {
-        let mut kept = self.kept();
-        kept.forget_closed();
-        kept.bytes += footer.memory_size();
-        match kept.footers.insert(version.clone(), footer) {
-            Some(before) => kept.bytes -= before.memory_size(),
-            None => kept.oldest.push_back((version, store.clone())),
-        }
-        while kept.bytes > FOOTER_BYTES {
-            let Some((oldest, _)) = kept.oldest.pop_front() else {
-                return;
-            };
-            kept.forget(&oldest);
-        }
-    }
-
-    fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+use crate::metadata::{Footers, Source};
+use crate::{pages, plausible};
 
 /// Opens the pinned files of one store.
 pub(crate) struct Readers {
-    store: Weak<u64>,
-    store_id: u64,
-    inner: CheckedPages<DefaultParquetFileReaderFactory>,
-    footers: Arc<Footers>,
+    inner: DefaultParquetFileReaderFactory,
+    source: Source,
 }
 
 impl Readers {
-    pub(crate) fn new(store: &Store, pinned: Arc<Pinned>, footers: Arc<Footers>) -> Self {
+    pub(crate) fn new(source: Source) -> Self {
         Self {
-            store: Arc::downgrade(store.id()),
-            store_id: **store.id(),
-            inner: CheckedPages(DefaultParquetFileReaderFactory::new(pinned)),
-            footers,
+            inner: DefaultParquetFileReaderFactory::new(source.pinned.clone()),
+            source,
         }
     }
 }
@@ -125,59 +50,63 @@ impl ParquetFileReaderFactory for Readers {
         footer_bytes: Option<usize>,
         metrics: &ExecutionPlanMetricsSet,
     ) -> Result<Box<dyn AsyncFileReader + Send>> {
-        let meta = &file.object_meta;
-        let version = Version {
-            store: self.store_id,
-            path: meta.location.to_string(),
-            etag: meta.e_tag.clone(),
-            size: meta.size,
-            modified: meta.last_modified.timestamp_millis(),
-        };
+        let meta = file.object_meta.clone();
         let inner = self
             .inner
             .create_reader(partition, file, footer_bytes, metrics)?;
         Ok(Box::new(Reader {
-            store: self.store.clone(),
-            version,
             inner,
-            footers: self.footers.clone(),
+            meta,
+            metadata: None,
+            source: self.source.clone(),
         }))
     }
 }
 
 struct Reader {
-    store: Weak<u64>,
-    version: Version,
     inner: Box<dyn AsyncFileReader + Send>,
-    footers: Arc<Footers>,
+    meta: ObjectMeta,
+    /// Once it was asked for.
+    metadata: Option<Arc<ParquetMetaData>>,
+    source: Source,
 }
 
 impl AsyncFileReader for Reader {
-    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, parquet::errors::Result<Bytes>> {
-        self.inner.get_bytes(range)
+    /// What DataFusion reads page indexes with: the range is that of all of them.
+    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, ParquetResult<Bytes>> {
+        async move {
+            plausible::page_index_size(range.end.saturating_sub(range.start))?;
+            let start = range.start;
+            let bytes = self.inner.get_bytes(range).await?;
+            if let Some(metadata) = &self.metadata {
+                plausible::page_indexes(metadata, start, &bytes)?;
+            }
+            Ok(bytes)
+        }
+        .boxed()
     }
 
+    /// What DataFusion reads columns with: each range is a column chunk, or whole pages of one.
     fn get_byte_ranges(
         &mut self,
         ranges: Vec<Range<u64>>,
-    ) -> BoxFuture<'_, parquet::errors::Result<Vec<Bytes>>> {
-        self.inner.get_byte_ranges(ranges)
+    ) -> BoxFuture<'_, ParquetResult<Vec<Bytes>>> {
+        async move {
+            let chunks = self.inner.get_byte_ranges(ranges).await?;
+            chunks.iter().try_for_each(|chunk| pages::check(chunk))?;
+            Ok(chunks)
+        }
+        .boxed()
     }
 
     fn get_metadata<'a>(
         &'a mut self,
-        options: Option<&'a ArrowReaderOptions>,
-    ) -> BoxFuture<'a, parquet::errors::Result<Arc<ParquetMetaData>>> {
+        _: Option<&'a ArrowReaderOptions>,
+    ) -> BoxFuture<'a, ParquetResult<Arc<ParquetMetaData>>> {
         async move {
-            if let Some(footer) = self.footers.get(&self.version) {
-                return Ok(footer);
-            }
-            let footer = self.inner.get_metadata(options).await?;
-            let footer = annotated(trusted(Arc::unwrap_or_clone(footer))?)?;
-            let footer = Arc::new(footer);
-            self.footers
-                .keep(self.version.clone(), &self.store, footer.clone());
-            Ok(footer)
+            let metadata = Footers::shared().metadata(&self.source, &self.meta).await?;
+            self.metadata = Some(metadata.clone());
+            Ok(metadata)
         }
         .boxed()
     }

@@ -20,7 +20,6 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task::{JoinError, JoinHandle};
 
 use crate::memory::Memory;
-use crate::reader::Footers;
 use crate::{Error, Result};
 
 /// The longest time [`Engine::wait`] keeps control.
@@ -32,7 +31,6 @@ pub struct Engine {
     runtime: Runtime,
     state: SessionState,
     memory: Arc<Memory>,
-    footers: Arc<Footers>,
 }
 
 impl Engine {
@@ -74,7 +72,6 @@ impl Engine {
             runtime,
             state,
             memory,
-            footers: Arc::default(),
         })
     }
 
@@ -134,7 +131,6 @@ impl Engine {
             state: SessionStateBuilder::new_from_existing(self.state.clone())
                 .with_config(config)
                 .build(),
-            footers: self.footers.clone(),
         }
     }
 }
@@ -155,7 +151,6 @@ fn configuration() -> SessionConfig {
 /// Planning and running one query.
 pub(crate) struct Session {
     state: SessionState,
-    footers: Arc<Footers>,
 }
 
 impl Session {
@@ -168,10 +163,6 @@ impl Session {
 
     pub(crate) fn context(&self) -> Arc<TaskContext> {
         self.state.task_ctx()
-    }
-
-    pub(crate) fn footers(&self) -> Arc<Footers> {
-        self.footers.clone()
     }
 }
 

@@ -202,7 +202,6 @@ impl<T> Reader<T> {
             &request.query.columns,
             &request.deliveries,
             request.concurrency,
-            self.session.footers(),
             self.traffic.clone(),
         )?;
         let logical = logical_plan(table, request)?;

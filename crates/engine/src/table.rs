@@ -25,10 +25,10 @@ use store::{Store, Traffic};
 use crate::Kind;
 use crate::bill::Delivery;
 use crate::csv::{CsvFiles, Wanted};
-use crate::footer::FOOTER_READ;
 use crate::in_file::OnlyWidening;
+use crate::metadata::Source as Files;
 use crate::query::{Field, Source};
-use crate::reader::{Footers, Readers};
+use crate::reader::Readers;
 
 /// The columns of the path, after those of the files. A table has them always; names begin with a
 /// NUL byte, so that no file's column can be taken for them.
@@ -58,7 +58,6 @@ impl Table {
         fields: &[Field],
         deliveries: &[Delivery],
         groups: usize,
-        footers: Arc<Footers>,
         traffic: Arc<Traffic>,
     ) -> crate::Result<Self> {
         let objects = deliveries.iter().flat_map(|d| &d.files);
@@ -82,36 +81,27 @@ impl Table {
             parquet,
             csv,
             groups: groups.max(1),
-            readers: Arc::new(Readers::new(store, pinned, footers)),
+            readers: Arc::new(Readers::new(Files::new(store, pinned))),
         })
     }
 
     fn parquet_source(&self) -> Arc<dyn FileSource> {
         let source = ParquetSource::new(self.schema.clone())
-            .with_metadata_size_hint(FOOTER_READ)
             .with_parquet_file_reader_factory(self.readers.clone());
         Arc::new(source)
-    }
-
-    fn file_groups(&self, files: &[PartitionedFile]) -> Vec<FileGroup> {
-        let mut groups = vec![Vec::new(); self.groups.min(files.len()).max(1)];
-        let count = groups.len();
-        for (index, file) in files.iter().enumerate() {
-            groups[index % count].push(file.clone());
-        }
-        groups.into_iter().map(FileGroup::new).collect()
     }
 
     /// The part of a plan that reads these files.
     fn read(
         &self,
         files: &[PartitionedFile],
+        groups: usize,
         source: Arc<dyn FileSource>,
         projection: Option<&Vec<usize>>,
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), source)
-            .with_file_groups(self.file_groups(files))
+            .with_file_groups(file_groups(files, groups))
             .with_expr_adapter(Some(Arc::new(OnlyWidening)))
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)
@@ -144,24 +134,53 @@ impl TableProvider for Table {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let csv: Arc<dyn FileSource> = Arc::new(self.csv_files.clone());
-        match (self.parquet.as_slice(), self.csv.as_slice()) {
-            (files, []) => self.read(files, self.parquet_source(), projection, limit),
-            ([], files) => self.read(files, csv, projection, limit),
-            (parquet, files) => UnionExec::try_new(vec![
-                self.read(parquet, self.parquet_source(), projection, limit)?,
-                self.read(files, csv, projection, limit)?,
-            ]),
+        let (of_parquet, of_csv) = shares(self.groups, self.parquet.len(), self.csv.len());
+        let parquet = || {
+            let source = self.parquet_source();
+            self.read(&self.parquet, of_parquet, source, projection, limit)
+        };
+        let csv = || self.read(&self.csv, of_csv, csv.clone(), projection, limit);
+        match (of_parquet, of_csv) {
+            (_, 0) => parquet(),
+            (0, _) => csv(),
+            _ => UnionExec::try_new(vec![parquet()?, csv()?]),
         }
     }
 }
 
+/// The groups that Parquet and CSV files get, which are read at the same time: at least one where
+/// there are files.
+fn shares(groups: usize, parquet: usize, csv: usize) -> (usize, usize) {
+    match (parquet, csv) {
+        (_, 0) => (groups, 0),
+        (0, _) => (0, groups),
+        _ => {
+            let share = groups * parquet / (parquet + csv);
+            let share = share.clamp(1, groups.saturating_sub(1).max(1));
+            (share, groups.saturating_sub(share).max(1))
+        }
+    }
+}
+
+fn file_groups(files: &[PartitionedFile], count: usize) -> Vec<FileGroup> {
+    let count = count.min(files.len()).max(1);
+    let mut groups = vec![Vec::new(); count];
+    for (index, file) in files.iter().enumerate() {
+        groups[index % count].push(file.clone());
+    }
+    groups.into_iter().map(FileGroup::new).collect()
+}
+
 /// For each field the name it has in the table's plan: its name in the files, or one of the path
 /// columns. A second use of the same column of the files, maybe in another type, gets a suffix that
-/// [`crate::in_file`] takes off.
+/// [`crate::in_file`] takes off. So does jsonb: DataFusion asks nobody how to read a file that has the
+/// table's columns exactly, and its text is not JSON yet.
 pub(crate) fn names(fields: &[Field]) -> Vec<String> {
     let mut seen = HashSet::new();
     let mut name = |(index, field): (usize, &Field)| match &field.source {
-        Source::File(name) if seen.insert(name.clone()) => name.clone(),
+        Source::File(name) if field.kind != Kind::Jsonb && seen.insert(name.clone()) => {
+            name.clone()
+        }
         Source::File(name) => format!("{name}\0{index}"),
         path => path_column(path).to_owned(),
     };
@@ -206,4 +225,22 @@ fn partition_values(delivery: &Delivery) -> Vec<ScalarValue> {
         ScalarValue::Utf8View(Some(period.year().to_string())),
         ScalarValue::Utf8View(Some(period.month().to_string())),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_formats_together_are_not_read_in_more_groups_than_asked_for() {
+        assert_eq!(shares(8, 5, 0), (8, 0));
+        assert_eq!(shares(8, 0, 5), (0, 8));
+        assert_eq!(shares(8, 1, 9), (1, 7));
+        assert_eq!(shares(8, 9, 1), (7, 1));
+        assert_eq!(shares(8, 6, 6), (4, 4));
+        assert_eq!(shares(2, 100, 1), (1, 1));
+        // Both must be read.
+        assert_eq!(shares(1, 3, 3), (1, 1));
+        assert_eq!(shares(4, 0, 0), (4, 0));
+    }
 }

@@ -95,8 +95,9 @@ pub(crate) fn is_widening(file: &DataType, wanted: &DataType) -> bool {
         (T::Dictionary(_, value), _) => is_widening(value, wanted),
         (T::Timestamp(TimeUnit::Nanosecond, _), _) => false,
         (T::Timestamp(..), T::Timestamp(..)) | (T::Date32, T::Timestamp(..)) => true,
-        // Text that is asked for as jsonb is checked when it becomes that.
-        (_, T::Utf8) => has_json(file) || is_text(file),
+        // Every value has a spelling as JSON; text that is asked for as jsonb is checked when it
+        // becomes that.
+        (_, T::Utf8) => sql_type(file).is_some(),
         (_, T::Utf8View) => sql_type(file).is_some() && !file.is_nested(),
         (_, T::Int16) => matches!(file, T::Int8 | T::UInt8 | T::Int16),
         (_, T::Int32) => is_widening(file, &T::Int16) || matches!(file, T::UInt16 | T::Int32),

@@ -5,8 +5,9 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryArray, Decimal128Array, Float64Array, ListArray, MapArray,
-    MapBuilder, RecordBatch, StringArray, StringBuilder, StructArray, TimestampMicrosecondArray,
+    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Decimal128Array,
+    Float64Array, ListArray, MapArray, MapBuilder, RecordBatch, StringArray, StringBuilder,
+    StructArray, TimestampMicrosecondArray,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::{DataType, Field as ArrowField, Fields};
@@ -342,10 +343,19 @@ fn conditions_on_what_is_nested_hold() {
 }
 
 #[test]
-fn maps_are_not_read_as_text_nor_numbers_as_json() {
+fn maps_are_not_read_as_text_but_everything_as_json() {
     let bench = Bench::new(vec![
         ("tags", tags()),
         ("json", texts(&[Some("{}"), None, Some("[1]")])),
+        (
+            "number",
+            Arc::new(Float64Array::from(vec![Some(0.1), None, Some(-2.0)])),
+        ),
+        (
+            "flag",
+            Arc::new(BooleanArray::from(vec![true, false, true])),
+        ),
+        ("day", Arc::new(Date32Array::from(vec![20_332; 3]))),
     ]);
     let error = bench
         .ask(Query::of(vec![field("tags", Kind::Text)]), vec![])
@@ -356,6 +366,38 @@ fn maps_are_not_read_as_text_nor_numbers_as_json() {
     );
     assert!(error.hint().ends_with("TYPE jsonb."), "{}", error.hint());
     assert_eq!(bench.column("json", Kind::Jsonb), ["{}", "~", "[1]"]);
+    assert_eq!(bench.column("number", Kind::Jsonb), ["0.1", "~", "-2.0"]);
+    assert_eq!(bench.column("flag", Kind::Jsonb), ["true", "false", "true"]);
+    assert_eq!(bench.column("day", Kind::Jsonb), ["\"2025-09-01\""; 3]);
+}
+
+#[test]
+fn text_that_is_asked_for_as_json_means_what_it_means_in_csv() {
+    // Azure's tags without braces, twice; nothing; a list as Python spells it.
+    let tags = r#""env":"prod","team":"a""#;
+    let values = [
+        Some(tags),
+        Some(tags),
+        Some(""),
+        None,
+        Some("[{'a': None}]"),
+    ];
+    let bench = Bench::new(vec![("Tags", texts(&values))]);
+    let object = r#"{"env":"prod","team":"a"}"#;
+    let expected = [object, object, "~", "~", r#"[{"a": null}]"#];
+    assert_eq!(bench.column("Tags", Kind::Jsonb), expected);
+
+    let bench = Bench::new(vec![("Tags", texts(&[Some("{}"), Some("env=prod")]))]);
+    let query = Query::of(vec![field("Tags", Kind::Jsonb)]);
+    let error = bench.ask(query, vec![]).unwrap_err();
+    let message = error.to_string();
+    assert!(matches!(error, Error::TypeMismatch { .. }), "{message}");
+    assert!(message.contains("a.parquet"), "{message}");
+    assert!(
+        message.contains("\"env=prod\", which is no JSON,"),
+        "{message}"
+    );
+    assert!(error.hint().contains("TYPE text"), "{}", error.hint());
 }
 
 #[test]

@@ -258,3 +258,41 @@ fn dropping_a_scan_half_way_ends_it() {
     assert!(scan.next(|| {}).unwrap().is_some());
     drop(scan);
 }
+
+#[test]
+fn who_asked_for_the_columns_has_read_the_footers_for_the_scan() {
+    let directory = tempfile::tempdir().unwrap();
+    for month in [9, 10] {
+        write(
+            directory.path(),
+            month,
+            "a.parquet",
+            vec![("x", text(&["1"]))],
+        );
+    }
+    let engine = engine();
+    let requests = |with_columns: bool| {
+        // Another store each time: footers are kept for the store they were read from.
+        let store = store(directory.path());
+        let deliveries = deliveries(&engine, &store);
+        if with_columns {
+            let (store, deliveries) = (store.clone(), deliveries.clone());
+            let columns = async move {
+                let bill = Bill::find(&store, PREFIX).await?;
+                bill.common_columns(&deliveries).await
+            };
+            engine.run(columns, || {}).unwrap();
+        }
+        let request = Request {
+            query: Query::of(vec![file_field("x", Kind::Text)]),
+            values: Vec::new(),
+            limit: None,
+            deliveries,
+            concurrency: 2,
+        };
+        let mut scan = Scan::start(&engine, &store, request);
+        while scan.next(|| {}).unwrap().is_some() {}
+        scan.traffic().requests()
+    };
+    assert_eq!(requests(true) + 2, requests(false), "one for each file");
+}

@@ -78,7 +78,8 @@ pub enum Error {
         /// The object.
         object: String,
     },
-    /// 301, 307 or AuthorizationHeaderMalformed.
+    /// PermanentRedirect or AuthorizationHeaderMalformed (Amazon S3 API reference, "Error
+    /// responses").
     #[error("{object} lies in another region ({code})")]
     WrongRegion {
         /// The object.
@@ -245,6 +246,9 @@ impl Error {
             }
             "NoSuchKey" | "BlobNotFound" => return Self::NotFound { object },
             "PreconditionFailed" | "ConditionNotMet" => return Self::Changed { object },
+            "PermanentRedirect" | "AuthorizationHeaderMalformed" => {
+                return Self::WrongRegion { object, code };
+            }
             code_of_denial if is_denial(code_of_denial) => return Self::Denied { object, code },
             _ => {}
         }
@@ -286,11 +290,7 @@ impl Error {
     }
 
     fn of_generic(error: &object_store::Error, object: String, code: String, text: &str) -> Self {
-        if matches!(
-            code.as_str(),
-            "PermanentRedirect" | "AuthorizationHeaderMalformed"
-        ) || text.contains("LOCATION")
-        {
+        if text.contains("LOCATION") {
             return Self::WrongRegion { object, code };
         }
         match http_kind(error) {
@@ -356,7 +356,8 @@ fn status(text: &str) -> Option<u16> {
 }
 
 /// Whether a store's code says that it knows who asks, or does not, and will not answer. Azure has
-/// a family of them ("Common REST API error codes").
+/// a family of them ("Common REST API error codes"), of which S3's AuthorizationHeaderMalformed is
+/// none.
 fn is_denial(code: &str) -> bool {
     code.starts_with("Authorization")
         || matches!(
@@ -476,6 +477,25 @@ mod tests {
             }
         );
         assert!(!error.to_string().contains("AKIA1"));
+    }
+
+    #[test]
+    fn a_wrong_region_is_not_reported_as_denied_access() {
+        for code in ["AuthorizationHeaderMalformed", "PermanentRedirect"] {
+            let body = format!(
+                "non-2xx status code: 400 Bad Request: <Error><Code>{code}</Code><Message>The \
+                 authorization header is malformed; the region 'us-east-1' is wrong; expecting \
+                 'eu-west-2'</Message></Error>"
+            );
+            let source = object_store::Error::Generic {
+                store: "S3",
+                source: body.into(),
+            };
+            let error = Error::of(&source, "s3://b", "s3://b/k".into());
+            assert!(matches!(error, Error::WrongRegion { .. }), "{error}");
+            assert!(error.hint().contains("region"));
+        }
+        assert!(is_denial("AuthorizationPermissionMismatch"), "Azure's");
     }
 
     #[test]

@@ -1,11 +1,9 @@
 //! What is the same in every format, and what an independent reader finds in the files.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-use std::process::Command;
 
 use super::*;
-use crate::duckdb::DuckDb;
+use crate::duckdb::{DuckDb, unzipped};
 
 fn month(sample: &Sample) -> MonthBill {
     sample.report.month(2025, 9, 0)
@@ -250,16 +248,11 @@ struct Reading {
 }
 
 impl Reading {
-    /// None without a Python that has DuckDB.
-    fn start() -> Option<Self> {
-        if std::env::var_os("CUR_FDW_PYTHON").is_none() {
-            eprintln!("skipped: CUR_FDW_PYTHON names no Python with DuckDB");
-            return None;
-        }
-        Some(Reading {
+    fn start() -> Self {
+        Reading {
             duckdb: DuckDb::start().unwrap(),
             dir: tempfile::tempdir().unwrap(),
-        })
+        }
     }
 
     /// Makes the view `name` over the files that count.
@@ -275,7 +268,7 @@ impl Reading {
             let path = root.join(&file.key);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(&path, &file.bytes).unwrap();
-            paths.push(format!("'{}'", unzipped(&path)));
+            paths.push(format!("'{}'", unzipped(&path).unwrap()));
         }
         let paths = paths.join(", ");
         let read = match sample.report.encoding {
@@ -296,23 +289,6 @@ impl Reading {
             .texts(sql)
             .unwrap_or_else(|error| panic!("{error}"))
     }
-}
-
-/// The path of an archive's only entry, unpacked; or the path itself.
-fn unzipped(path: &Path) -> String {
-    if path.extension().is_none_or(|extension| extension != "zip") {
-        return path.display().to_string();
-    }
-    let python = std::env::var_os("CUR_FDW_PYTHON").unwrap();
-    let folder = path.with_extension("d");
-    let done = Command::new(python)
-        .args(["-m", "zipfile", "-e"])
-        .args([path, &folder])
-        .status();
-    assert!(done.unwrap().success());
-    let entries: Vec<_> = std::fs::read_dir(&folder).unwrap().collect();
-    assert_eq!(entries.len(), 1);
-    entries[0].as_ref().unwrap().path().display().to_string()
 }
 
 /// A cell as the decimal it prints as; more digits than any amount has.
@@ -367,9 +343,7 @@ fn amortized(report: &Report) -> Option<String> {
 
 #[test]
 fn duckdb_finds_the_totals_in_every_format() {
-    let Some(mut reading) = Reading::start() else {
-        return;
-    };
+    let mut reading = Reading::start();
     for sample in samples() {
         let name = sample.name;
         let bill = reading.view(name, &sample);
@@ -410,9 +384,7 @@ fn canonical(column: &schema::Column, cell: &str) -> String {
 
 #[test]
 fn legacy_csv_has_the_cells_of_legacy_parquet() {
-    let Some(mut reading) = Reading::start() else {
-        return;
-    };
+    let mut reading = Reading::start();
     let all = samples();
     reading.view("cur-parquet", &all[0]);
     let report = &all[0].report;
@@ -449,9 +421,7 @@ fn legacy_csv_has_the_cells_of_legacy_parquet() {
 
 #[test]
 fn cur2_has_the_legacy_cells_in_columns_and_maps() {
-    let Some(mut reading) = Reading::start() else {
-        return;
-    };
+    let mut reading = Reading::start();
     let all = samples();
     let legacy = reading.view("cur-parquet", &all[0]);
     for name in ["cur2-parquet", "cur2-csv"] {
@@ -522,9 +492,7 @@ fn cur2_has_the_legacy_cells_in_columns_and_maps() {
 
 #[test]
 fn google_has_late_usage_and_the_next_months_first_hours() {
-    let Some(mut reading) = Reading::start() else {
-        return;
-    };
+    let mut reading = Reading::start();
     let all = samples();
     for name in ["gcp-standard-parquet", "gcp-detailed-csv"] {
         let sample = all.iter().find(|sample| sample.name == name).unwrap();

@@ -1,8 +1,9 @@
 //! Bills in Azure Blob Storage, against Microsoft's emulator.
 
-use crate::env::{Env, Test, tests};
+use crate::env::{Env, Test, skip, tests};
 use crate::fixture;
 use crate::generated::two_deliveries;
+use crate::refusals::*;
 use crate::store_checks::*;
 use pg_test::azurite::Azurite;
 use pg_test::bills::{MonthBill, samples};
@@ -13,6 +14,7 @@ use pg_test::{Result, ports};
 use postgres::Client;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -40,11 +42,19 @@ fn bill() -> &'static MonthBill {
     BILL.get_or_init(|| fixture::press().month(2025, 9, 0))
 }
 
+/// Where the emulator is, or nothing, with a word about it.
+fn installation() -> Option<PathBuf> {
+    let installation = Azurite::installation();
+    if installation.is_none() {
+        skip("there is no Azurite (CUR_FDW_AZURITE)");
+    }
+    installation
+}
+
 /// The emulator that the tests share, with [`bill`] in [`CONTAINER`]. None where there is none.
 fn azurite() -> Result<Option<&'static Azurite>> {
     static SHARED: OnceLock<Azurite> = OnceLock::new();
-    let Some(installation) = Azurite::installation() else {
-        println!("skipped: there is no Azurite (CUR_FDW_AZURITE)");
+    let Some(installation) = installation() else {
         return Ok(None);
     };
     if SHARED.get().is_none() {
@@ -210,7 +220,7 @@ fn azure_refusals_say_what_to_do(env: &Env) -> Result<()> {
         (format!("sas_token '{unlisted}'"), "read and list"),
     ] {
         map(&mut client, &mapping)?;
-        let error = refused(&mut client, READ, INVALID_AUTHORIZATION, "az://bills", hint)?;
+        let error = refusal(&mut client, READ, INVALID_AUTHORIZATION, "az://bills", hint)?;
         assert!(!format!("{error:?}").contains("sig="), "{error:?}");
     }
     map(&mut client, &account_key(azurite))?;
@@ -419,16 +429,15 @@ fn azure_secrets_are_read_from_the_vault(env: &Env) -> Result<()> {
         return Ok(());
     };
     let mut client = connected(env, azurite)?;
-    // What Supabase's extension has of the Vault that matters here.
-    client.batch_execute(
-        "CREATE SCHEMA vault; \
-         CREATE TABLE vault.secrets (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), name text, secret text); \
-         CREATE VIEW vault.decrypted_secrets AS SELECT id, name, secret AS decrypted_secret FROM vault.secrets",
-    )?;
-    client.execute(
-        "INSERT INTO vault.secrets (name, secret) VALUES ('key', $1), ('token', $2), ('wrong', 'x-')",
-        &[&azurite.account_key(), &sas_token(azurite)?],
-    )?;
+    vault(&mut client)?;
+    let token = sas_token(azurite)?;
+    for (name, secret) in [
+        ("key", azurite.account_key()),
+        ("token", &token),
+        ("wrong", "x-"),
+    ] {
+        hide(&mut client, name, Some(secret))?;
+    }
     for mapping in ["vault_account_key 'key'", "vault_sas_token 'token'"] {
         map(&mut client, mapping)?;
         client.batch_execute(READ)?;
@@ -574,8 +583,7 @@ fn token(now: u64) -> String {
 }
 
 fn azure_bills_are_read_with_access_tokens(env: &Env) -> Result<()> {
-    let Some(installation) = Azurite::installation() else {
-        println!("skipped: there is no Azurite (CUR_FDW_AZURITE)");
+    let Some(installation) = installation() else {
         return Ok(());
     };
     let directory = tempfile::tempdir()?;
@@ -614,7 +622,7 @@ fn azure_bills_are_read_with_access_tokens(env: &Env) -> Result<()> {
     map(&mut client, &application(MARKER))?;
     let code = INVALID_AUTHORIZATION;
     refused(&mut client, READ, code, "AADSTS7000215", "client_secret")?;
-    shows_no_marker(&mut client, || cluster.log())?;
+    shows_no_marker(&mut client, &cluster, "postgres")?;
     client.batch_execute(
         "ALTER USER MAPPING FOR CURRENT_USER SERVER bills OPTIONS (SET tenant_id 'x')",
     )?;
@@ -645,7 +653,6 @@ fn azure_secrets_show_nowhere(env: &Env) -> Result<()> {
         "ALTER SERVER bills OPTIONS (ADD authority_host '{}')",
         azurite.endpoint()
     ))?;
-    let log = || env.cluster.log();
     for mapping in [
         format!("account_key '{MARKER}'"),
         format!("sas_token 'sv=2023-11-03&sr=c&sp=rl&se=2099-01-01&sig={MARKER}'"),
@@ -655,7 +662,7 @@ fn azure_secrets_show_nowhere(env: &Env) -> Result<()> {
         format!("client_id 'a', vault_client_secret '{MARKER}', tenant_id 'tenant'"),
     ] {
         map(&mut client, &mapping)?;
-        shows_no_marker(&mut client, log)?;
+        shows_no_marker(&mut client, &env.cluster, DATABASE)?;
     }
     let create = "CREATE USER MAPPING FOR PUBLIC SERVER bills OPTIONS";
     let account = azurite.account();
@@ -678,7 +685,7 @@ fn azure_secrets_show_nowhere(env: &Env) -> Result<()> {
         ),
         format!("ALTER FOREIGN TABLE t OPTIONS (ADD sas_token '{MARKER}')"),
     ];
-    refuses_without_repeating(&mut client, &statements, log)?;
+    refuses_without_repeating(&env.cluster, DATABASE, &statements)?;
     // A working signature, in the plan and in what others see of the session.
     let signature = sas_token(azurite)?;
     map(&mut client, &format!("sas_token '{signature}'"))?;

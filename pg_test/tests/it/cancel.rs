@@ -1,13 +1,14 @@
 //! A query that waits for the store can be stopped at every moment, and leaves nothing behind.
 
+use crate::ask::value;
 use crate::backend::{Allowance, Footprint, soaking};
 use crate::env::{Env, Test, tests};
 use crate::fixture;
 use pg_test::Result;
 use pg_test::bills::{MonthBill, Report, Width};
 use pg_test::fault::{Fault, Proxy};
+use postgres::Client;
 use postgres::error::SqlState;
-use postgres::{Client, SimpleQueryMessage};
 use std::time::{Duration, Instant};
 
 pub const TESTS: &[Test] = tests![
@@ -175,11 +176,8 @@ impl Bench {
         let proxy = Proxy::start(&env.gateway.endpoint())?;
         let mut client = env.database_with_extension(name)?;
         fixture::connect_through(&mut client, env, name, &proxy.endpoint())?;
-        client.batch_execute(&format!(
-            "IMPORT FOREIGN SCHEMA \"{}\" FROM SERVER bills INTO public; \
-             ALTER FOREIGN TABLE cup_cost_usage_report RENAME TO t; CREATE SCHEMA imported",
-            fixture::PRESS
-        ))?;
+        fixture::import_press(&mut client)?;
+        client.batch_execute("CREATE SCHEMA imported")?;
         let mark = env.gateway.mark()?;
         let answer = read(&mut client)?;
         let requests = env.gateway.requests_since(mark)?;
@@ -297,13 +295,10 @@ impl Bench {
 }
 
 fn read(client: &mut Client) -> Result<String> {
-    let rounded = format!("SELECT round(x.sum::numeric, 4)::text FROM ({READ}) x");
-    for message in client.simple_query(&rounded)? {
-        if let SimpleQueryMessage::Row(row) = message {
-            return Ok(row.get(0).ok_or("a sum")?.to_owned());
-        }
-    }
-    Err("a sum has one row".into())
+    value(
+        client,
+        &format!("SELECT round(x.sum::numeric, 4) FROM ({READ}) x"),
+    )
 }
 
 fn every_moment_can_be_cancelled_and_leaves_nothing(env: &Env) -> Result<()> {

@@ -1,8 +1,9 @@
 //! The nightly sync, as pg_cron runs it.
 
-use crate::env::{Env, Test, tests};
+use crate::ask::value;
+use crate::env::{Env, Test, skip, tests};
 use crate::fixture;
-use crate::sync::{assert_bills, text};
+use crate::sync::assert_bills;
 use pg_test::Result;
 use pg_test::postgres::Cluster;
 use std::time::{Duration, Instant};
@@ -14,7 +15,7 @@ const LIMIT: Duration = Duration::from_secs(130);
 
 fn a_scheduled_sync_commits_month_by_month(env: &Env) -> Result<()> {
     if !env.installation.has_extension("pg_cron") {
-        println!("skipped: this Postgres has no pg_cron");
+        skip("this Postgres has no pg_cron");
         return Ok(());
     }
     let bucket = "cron";
@@ -41,15 +42,15 @@ fn a_scheduled_sync_commits_month_by_month(env: &Env) -> Result<()> {
     let began = Instant::now();
     let ended = "SELECT string_agg(status || ': ' || coalesce(return_message, ''), ' ') \
                    FROM cron.job_run_details WHERE status IN ('succeeded', 'failed')";
-    let mut outcome = text(&mut client, ended)?;
+    let mut outcome = value(&mut client, ended)?;
     while outcome == "NULL" && began.elapsed() < LIMIT {
         std::thread::sleep(Duration::from_millis(500));
-        outcome = text(&mut client, ended)?;
+        outcome = value(&mut client, ended)?;
     }
     client.batch_execute("SELECT cron.unschedule('costs')")?;
     assert!(outcome.starts_with("succeeded"), "{outcome}");
     assert_bills(&mut client, &bills)?;
     let commits = "SELECT count(DISTINCT xmin::text)::text FROM cost_analytics.sync_log";
-    assert_eq!(text(&mut client, commits)?, "3", "transactions");
+    assert_eq!(value(&mut client, commits)?, "3", "transactions");
     Ok(())
 }

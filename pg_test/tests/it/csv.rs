@@ -1,17 +1,18 @@
 //! Bills in CSV: every cell, every way to ask, and what is said of files that are not as they should be.
 
+use crate::ask::{rows, value};
 use crate::env::{Env, Test, tests};
-use crate::fixture;
+use crate::fixture::{self, connected};
+use crate::refusals::error_of;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use pg_test::Result;
 use pg_test::duckdb::DuckDb;
 use postgres::Client;
-use postgres::error::DbError;
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 pub const TESTS: &[Test] = tests![
@@ -27,49 +28,6 @@ fn gzip(text: &[u8]) -> Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(text)?;
     Ok(encoder.finish()?)
-}
-
-/// A database and a bucket of one name, the one reading the other.
-fn connected(env: &Env, name: &str) -> Result<Client> {
-    fixture::empty_bucket(env, name)?;
-    let mut client = env.database_with_extension(name)?;
-    fixture::connect(&mut client, env, name)?;
-    Ok(client)
-}
-
-/// Every row of a query, its cells as text.
-fn rows(client: &mut Client, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
-    let messages = client
-        .simple_query(sql)
-        .map_err(|error| format!("{sql}: {error:?}"))?;
-    let rows = messages.iter().filter_map(|message| match message {
-        postgres::SimpleQueryMessage::Row(row) => {
-            let cells = (0..row.len()).map(|i| row.get(i).map(str::to_owned));
-            Some(cells.collect())
-        }
-        _ => None,
-    });
-    Ok(rows.collect())
-}
-
-/// The only cell of a query's answer.
-fn cell(client: &mut Client, sql: &str) -> Result<String> {
-    let cell = rows(client, sql)?.into_iter().flatten().next().flatten();
-    Ok(cell.ok_or_else(|| format!("no answer to {sql}"))?)
-}
-
-/// Where the samples of providers are, or nothing, with a word about it.
-fn samples() -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
-    let folder = std::env::var_os("CUR_FDW_SAMPLES").map_or_else(beside, PathBuf::from);
-    if !folder.join("focus/focus_sample.csv").is_file() {
-        eprintln!(
-            "skipped: no samples in {} (CUR_FDW_SAMPLES)",
-            folder.display()
-        );
-        return None;
-    }
-    Some(folder)
 }
 
 const SAMPLES: [&str; 14] = [
@@ -93,7 +51,7 @@ const SAMPLES: [&str; 14] = [
 const RAGGED: &str = "aws-cur-csv/test_cur.csv";
 
 fn samples_of_all_providers_show_every_cell_as_duckdb_reads_it(env: &Env) -> Result<()> {
-    let Some(folder) = samples() else {
+    let Some(folder) = fixture::of_others("", &SAMPLES) else {
         return Ok(());
     };
     let mut client = connected(env, "csv-samples")?;
@@ -270,11 +228,11 @@ fn pushdown_changes_no_answer(env: &Env) -> Result<()> {
         "SELECT string_agg(attname || ' ' || format_type(atttypid, -1), ', ' ORDER BY attnum)
                    FROM pg_attribute WHERE attrelid = 't'::regclass AND attnum > 0";
     assert_eq!(
-        cell(&mut client, types)?,
+        value(&mut client, types)?,
         "subscription_id text, date date, meter_category text, cost_in_billing_currency double precision, \
          tags jsonb, additional_info text, billing_period date"
     );
-    assert_eq!(cell(&mut client, "SELECT count(*) FROM heap")?, "3000");
+    assert_eq!(value(&mut client, "SELECT count(*) FROM heap")?, "3000");
     for question in QUESTIONS {
         let ask = |client: &mut Client, table: &str, pushdown: bool| -> Result<Vec<_>> {
             client.batch_execute(&format!("SET cur_fdw.enable_pushdown = {pushdown}"))?;
@@ -317,29 +275,22 @@ fn a_month_is_synced_with_its_tags(env: &Env) -> Result<()> {
     let difference = "SELECT (SELECT count(*) FROM (TABLE e EXCEPT ALL TABLE target) d)
                           || ' ' || (SELECT count(*) FROM (TABLE target EXCEPT ALL TABLE e) d)
                           || ' ' || (SELECT count(*) FROM target WHERE tags ->> 'env' = 'prod')";
-    assert_eq!(cell(&mut client, difference)?, "0 0 600");
+    assert_eq!(value(&mut client, difference)?, "0 0 600");
     Ok(())
 }
 
 fn analyze_counts_rows_that_no_footer_tells(env: &Env) -> Result<()> {
     let mut client = azure(env, "csv-analyze")?;
     client.batch_execute("IMPORT FOREIGN SCHEMA az FROM SERVER bills INTO public; ANALYZE e")?;
-    let tuples: f64 = cell(
+    let tuples: f64 = value(
         &mut client,
         "SELECT reltuples FROM pg_class WHERE relname = 'e'",
     )?
     .parse()?;
     assert!((2_900.0..3_100.0).contains(&tuples), "{tuples}");
     let nulls = "SELECT round(null_frac::numeric, 1) FROM pg_stats WHERE tablename = 'e' AND attname = 'tags'";
-    assert_eq!(cell(&mut client, nulls)?, "0.2");
+    assert_eq!(value(&mut client, nulls)?, "0.2");
     Ok(())
-}
-
-fn error_of(client: &mut Client, sql: &str) -> Result<DbError> {
-    match client.simple_query(sql) {
-        Ok(_) => Err(format!("accepted: {sql}").into()),
-        Err(error) => Ok(error.as_db_error().cloned().ok_or("no answer")?),
-    }
 }
 
 fn a_malformed_record_is_named_with_file_line_and_column(env: &Env) -> Result<()> {
@@ -351,7 +302,7 @@ fn a_malformed_record_is_named_with_file_line_and_column(env: &Env) -> Result<()
     env.gateway.put(name, key, gzip(whole.as_bytes())?)?;
     client.batch_execute("IMPORT FOREIGN SCHEMA cur FROM SERVER bills INTO public")?;
     assert_eq!(
-        cell(&mut client, "SELECT resource_tags ->> 'k' FROM cur")?,
+        value(&mut client, "SELECT resource_tags ->> 'k' FROM cur")?,
         "1"
     );
     for (line, code, said) in [
@@ -405,7 +356,7 @@ fn a_malformed_record_is_named_with_file_line_and_column(env: &Env) -> Result<()
     assert_eq!(error.code().code(), "22P05", "{error:?}");
     env.gateway.put(name, key, whole.into_bytes())?;
     assert_eq!(
-        cell(&mut client, "SELECT count(*) FROM cur")?,
+        value(&mut client, "SELECT count(*) FROM cur")?,
         "1",
         "the session goes on"
     );
@@ -427,10 +378,10 @@ fn a_large_file_takes_little_memory_and_can_be_cancelled(env: &Env) -> Result<()
     env.gateway.put(name, key, encoder.finish()?)?;
     client.batch_execute("IMPORT FOREIGN SCHEMA cur FROM SERVER bills INTO public")?;
     let sum = "SELECT round(sum(line_item_unblended_cost)) FROM cur";
-    assert_eq!(cell(&mut client, sum)?, "12000");
+    assert_eq!(value(&mut client, sum)?, "12000");
     let all = "SELECT count(*) FROM cur WHERE length(line_item_usage_type) = 960";
-    assert_eq!(cell(&mut client, all)?, "400000");
-    let pid = cell(&mut client, "SELECT pg_backend_pid()")?;
+    assert_eq!(value(&mut client, all)?, "400000");
+    let pid = value(&mut client, "SELECT pg_backend_pid()")?;
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let peak: u64 = peak

@@ -83,11 +83,7 @@ impl<'a> Bench<'a> {
         let proxy = Proxy::start(&env.gateway.endpoint())?;
         let mut client = env.database_with_extension(&name)?;
         fixture::connect_through(&mut client, env, &name, &proxy.endpoint())?;
-        client.batch_execute(&format!(
-            "IMPORT FOREIGN SCHEMA \"{}\" FROM SERVER bills INTO public; \
-             ALTER FOREIGN TABLE cup_cost_usage_report RENAME TO t",
-            fixture::PRESS
-        ))?;
+        fixture::import_press(&mut client)?;
         let mut bench = Bench {
             env,
             name,
@@ -234,9 +230,9 @@ fn dictionary_that_claims_two_billion_values(env: &Env) -> Result<()> {
             .iter()
             .find(|column| column.column_path().string() == name)
             .ok_or("a bill has this column")?;
-        let Some(page) = column.dictionary_page_offset() else {
-            continue;
-        };
+        let page = column
+            .dictionary_page_offset()
+            .ok_or("a bill's columns have dictionaries")?;
         bench.put(file(), with_huge_dictionary(&file().bytes, page as usize))?;
         bench.refused_where_read(name)?;
     }

@@ -1,8 +1,9 @@
 //! Columns that come, go and change their type from month to month.
 
+use crate::ask::value;
 use crate::env::{Env, Test, tests};
 use crate::fixture::{press, sync, synced_later, upload};
-use crate::sync::{assert_bills, text};
+use crate::sync::assert_bills;
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema};
@@ -77,7 +78,7 @@ fn whole_numbers(data_type: DataType, column: &ArrayRef) -> Option<ArrayRef> {
 }
 
 fn types(client: &mut Client, column: &str) -> Result<String> {
-    text(
+    value(
         client,
         &format!(
             "SELECT string_agg(DISTINCT a.attrelid::regclass || ' ' || a.atttypid::regtype, ', ') \
@@ -89,7 +90,7 @@ fn types(client: &mut Client, column: &str) -> Result<String> {
 }
 
 fn changes(client: &mut Client) -> Result<String> {
-    text(
+    value(
         client,
         "SELECT string_agg(concat_ws(' ', to_char(billing_period, 'MM'), change, column_name), ', ' \
                 ORDER BY billing_period, change, column_name) FROM cost_analytics.schema_changes",
@@ -217,7 +218,7 @@ fn a_type_that_widens_keeps_every_month_and_every_view(env: &Env) -> Result<()> 
     let widened = "SELECT string_agg(concat_ws(' ', to_char(billing_period, 'MM'), column_name, old_type, data_type), ', ' \
                           ORDER BY column_name) FROM cost_analytics.schema_changes WHERE change = 'widened'";
     assert_eq!(
-        text(&mut client, widened)?,
+        value(&mut client, widened)?,
         "10 bill_billing_period_start_date date timestamp, \
          10 line_item_normalization_factor real double precision, \
          10 pricing_rate_id bigint numeric, 10 product_vcpu double precision text, \
@@ -231,7 +232,7 @@ fn a_type_that_widens_keeps_every_month_and_every_view(env: &Env) -> Result<()> 
         SELECT line_item_usage_amount, reservation_units_per_reservation, pricing_rate_id, \
                line_item_normalization_factor, bill_billing_period_start_date, product_vcpu::numeric \
           FROM cost_analytics.press WHERE month = '9') AS difference";
-    assert_eq!(text(&mut client, differ)?, "0");
+    assert_eq!(value(&mut client, differ)?, "0");
     let views = "SELECT concat_ws(' ', (SELECT start FROM public.first_start), \
         obj_description('public.starts'::regclass), col_description('public.starts'::regclass, 1), \
         has_table_privilege('cost_reader', 'public.starts', 'SELECT'), \
@@ -239,7 +240,7 @@ fn a_type_that_widens_keeps_every_month_and_every_view(env: &Env) -> Result<()> 
         (SELECT reloptions::text FROM pg_class WHERE oid = 'public.starts'::regclass), \
         (SELECT relowner::regrole::text FROM pg_class WHERE oid = 'public.there'::regclass))";
     assert_eq!(
-        text(&mut client, views)?,
+        value(&mut client, views)?,
         "2025-09-01 00:00:00 kept kept, too t t {security_barrier=true} cost_admin"
     );
     Ok(())

@@ -1,8 +1,9 @@
 //! The extension and what it has loaded, taken away and brought back.
 
+use crate::ask::value;
 use crate::env::{Env, Test, tests};
 use crate::fixture::{self, press, sync, synced_later, upload};
-use crate::sync::{assert_bills, text};
+use crate::sync::assert_bills;
 use pg_test::Result;
 
 pub const TESTS: &[Test] = tests![
@@ -16,7 +17,7 @@ fn created_dropped_and_created_again(env: &Env) -> Result<()> {
     sync(&mut client)?;
     client.batch_execute("DROP EXTENSION cur_fdw CASCADE")?;
     // What was loaded is the user's, and stays.
-    let rows = text(
+    let rows = value(
         &mut client,
         "SELECT count(*)::text FROM cost_analytics.raw_press",
     )?;
@@ -68,12 +69,12 @@ fn dumped_and_restored_a_sync_goes_on(env: &Env) -> Result<()> {
         let query = format!(
             "SELECT count(*) || ' ' || coalesce(sum(hashtextextended(t::text, 0)), 0) FROM cost_analytics.{table} AS t"
         );
-        let expected = text(&mut old, &query)?;
+        let expected = value(&mut old, &query)?;
         assert!(!expected.starts_with("0 "), "{table} has rows");
-        assert_eq!(text(&mut new, &query)?, expected, "{table}");
+        assert_eq!(value(&mut new, &query)?, expected, "{table}");
     }
     let plan = "SELECT string_agg(action, ' ') FROM cost_analytics.cost_plan()";
-    assert_eq!(text(&mut new, plan)?, "skip skip skip");
+    assert_eq!(value(&mut new, plan)?, "skip skip skip");
     bills[2] = press().month(2025, 11, 1);
     upload(env, from, &bills[2])?;
     sync(&mut new)?;

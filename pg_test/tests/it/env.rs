@@ -4,6 +4,8 @@ use pg_test::Result;
 use pg_test::postgres::{Cluster, Installation};
 use pg_test::s3::Gateway;
 use postgres::Client;
+use std::fmt::Display;
+use std::sync::Mutex;
 
 /// The servers that the tests share.
 pub struct Env {
@@ -25,6 +27,43 @@ macro_rules! tests {
     };
 }
 pub(crate) use tests;
+
+/// The test that runs.
+static RUNNING: Mutex<String> = Mutex::new(String::new());
+/// What was skipped, and why.
+static SKIPPED: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// Notes that this test, or a part of it, does nothing here, and why. It counts as passed, but the last
+/// lines of the run name it.
+pub fn skip(reason: impl Display) {
+    let test = RUNNING.lock().expect("nothing panics holding it").clone();
+    let mut skipped = SKIPPED.lock().expect("nothing panics holding it");
+    skipped.push(format!("{test}: {reason}"));
+}
+
+/// Names the test that runs from now on.
+pub fn running(test: &str) {
+    *RUNNING.lock().expect("nothing panics holding it") = test.to_owned();
+}
+
+/// Says what was skipped.
+pub fn print_skipped() {
+    let skipped = SKIPPED.lock().expect("nothing panics holding it");
+    if !skipped.is_empty() {
+        println!("{} skipped:\n  {}\n", skipped.len(), skipped.join("\n  "));
+    }
+}
+
+/// A number from the environment, or the default. What is there and no number is an error, for a
+/// soak would otherwise run with other settings than were asked for.
+pub fn number(variable: &str, default: u64) -> Result<u64> {
+    match std::env::var(variable) {
+        Ok(text) => text
+            .parse()
+            .map_err(|error| format!("{variable}={text}: {error}").into()),
+        Err(_) => Ok(default),
+    }
+}
 
 impl Env {
     /// Starts the servers.

@@ -2,11 +2,12 @@
 
 use crate::env::{Env, Test, tests};
 use crate::fixture;
+use crate::refusals::*;
+use crate::store_checks::READ;
 use pg_test::Result;
 use pg_test::bills::{BillFile, MonthBill, Report};
 use pg_test::ports;
 use postgres::Client;
-use postgres::error::DbError;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -39,24 +40,8 @@ pub const TESTS: &[Test] = tests![
     ledger_names_the_month_that_failed,
 ];
 
-// SQLSTATEs by their names in Postgres's errcodes.txt.
-const INVALID_AUTHORIZATION: &str = "28000";
-const INSUFFICIENT_PRIVILEGE: &str = "42501";
-const UNDEFINED_OBJECT: &str = "42704";
-const NOT_IN_PREREQUISITE_STATE: &str = "55000";
-const UNDEFINED_FILE: &str = "58P01";
-const FDW_ERROR: &str = "HV000";
-const FDW_PARAMETER_NEEDED: &str = "HV002";
-const FDW_INVALID_DATA_TYPE: &str = "HV004";
-const FDW_INVALID_OPTION_NAME: &str = "HV00D";
-const FDW_REPLY_HANDLE: &str = "HV00K";
-const FDW_NO_CONNECTION: &str = "HV00N";
-const FDW_INVALID_ATTRIBUTE_VALUE: &str = "HV024";
-const DATA_CORRUPTED: &str = "XX001";
-
 const BUCKET: &str = "errors";
 const COST: &str = "line_item_unblended_cost double precision";
-const READ: &str = "SELECT sum(line_item_unblended_cost) FROM t";
 
 /// One month that every test may read and none changes.
 fn bill() -> &'static MonthBill {
@@ -111,55 +96,6 @@ fn foreign_table(client: &mut Client, columns: &str) -> Result<()> {
            OPTIONS (prefix '{}')",
         fixture::PRESS
     ))?)
-}
-
-/// The ERROR of a statement. Everything in it is checked for secrets, and the connection for
-/// being usable afterwards.
-fn error_of(client: &mut Client, sql: &str) -> Result<DbError> {
-    let error = match client.batch_execute(sql) {
-        Ok(()) => return Err(format!("no error from {sql}").into()),
-        Err(error) => error,
-    };
-    let Some(error) = error.as_db_error().cloned() else {
-        return Err(format!("{sql}: the connection broke: {error}").into());
-    };
-    assert_no_secret(&format!("{error:?}"));
-    assert_eq!(error.severity(), "ERROR", "{sql}");
-    client.batch_execute("ROLLBACK")?;
-    let row = client.query_one("SELECT 42", &[])?;
-    assert_eq!(row.get::<_, i32>(0), 42);
-    Ok(error)
-}
-
-/// Asserts the ERROR of a statement: its SQLSTATE, and what message and hint say.
-fn refused(client: &mut Client, sql: &str, code: &str, message: &[&str], hint: &str) -> Result<()> {
-    let error = error_of(client, sql)?;
-    let said = format!(
-        "{sql}\n{} {}\n{}",
-        error.code().code(),
-        error.message(),
-        error.hint().unwrap_or("(no hint)")
-    );
-    assert_eq!(error.code().code(), code, "{said}");
-    for part in message {
-        assert!(
-            error.message().contains(part),
-            "{part:?} is missing in\n{said}"
-        );
-    }
-    assert!(!hint.is_empty());
-    assert!(
-        error.hint().is_some_and(|given| given.contains(hint)),
-        "{hint:?} is missing in\n{said}"
-    );
-    Ok(())
-}
-
-/// Not even the first letters of the gateway's secret.
-fn assert_no_secret(text: &str) {
-    for secret in ["SKTEST", "hunter2"] {
-        assert!(!text.contains(secret), "a secret shows in {text}");
-    }
 }
 
 fn wrong_secret(env: &Env) -> Result<()> {
@@ -728,7 +664,7 @@ fn cost_test(client: &mut Client) -> Result<Vec<(String, bool, Option<String>)>>
         &[],
     )?;
     for row in &rows {
-        assert_no_secret(row.get(2));
+        assert_no_secret("cost_test", row.get(2));
         assert_eq!(
             row.get::<_, bool>(1),
             row.get::<_, Option<&str>>(3).is_none()
@@ -853,8 +789,8 @@ fn ledger_names_the_month_that_failed(env: &Env) -> Result<()> {
 
 fn the_secret_is_nowhere_to_be_seen(env: &Env) -> Result<()> {
     let before = env.cluster.log()?.len();
-    let mut client = connected(env, "errors")?;
-    ordinary_user(&mut client)?;
+    ordinary_user(&mut connected(env, "errors")?)?;
+    let (mut client, notices) = env.cluster.listening("postgres", "errors")?;
     for sql in [
         "EXPLAIN VERBOSE SELECT * FROM t",
         "EXPLAIN (VERBOSE, ANALYZE, FORMAT JSON) SELECT * FROM t",
@@ -863,12 +799,15 @@ fn the_secret_is_nowhere_to_be_seen(env: &Env) -> Result<()> {
         "SELECT t::text FROM cost_analytics.cost_test('bills') t",
     ] {
         for message in client.simple_query(sql)? {
-            assert_no_secret(&format!("{message:?}"));
+            assert_no_secret(sql, &format!("{message:?}"));
         }
     }
-    // A notice at the chattiest level, and errors with all their fields.
+    // Notices at the chattiest level, and errors with all their fields.
     client.batch_execute("SET client_min_messages = debug5; SET log_min_messages = debug1")?;
     client.batch_execute(READ)?;
+    let heard = notices.take();
+    assert!(!heard.is_empty(), "the session was told nothing");
+    assert_no_secret("a notice", &heard);
     client.batch_execute(
         "RESET client_min_messages; SET log_error_verbosity = verbose; SET cur_fdw.retries = 0",
     )?;
@@ -876,14 +815,18 @@ fn the_secret_is_nowhere_to_be_seen(env: &Env) -> Result<()> {
     error_of(&mut client, READ)?;
     client.batch_execute("ALTER SERVER bills OPTIONS (SET url 's3://errors-nowhere')")?;
     error_of(&mut client, READ)?;
+    assert_no_secret("a notice", &notices.take());
 
     let mut superuser = env.cluster.client("errors")?;
     let activity = "SELECT coalesce(string_agg(a::text, E'\\n'), '') FROM pg_stat_activity a WHERE pid <> pg_backend_pid()";
-    assert_no_secret(superuser.query_one(activity, &[])?.get(0));
+    assert_no_secret(
+        "pg_stat_activity",
+        superuser.query_one(activity, &[])?.get(0),
+    );
     let mut user = env.cluster.client_as("errors_user", "errors")?;
-    assert_no_secret(user.query_one(activity, &[])?.get(0));
+    assert_no_secret("pg_stat_activity", user.query_one(activity, &[])?.get(0));
     let mappings = "SELECT coalesce(string_agg(m::text, E'\\n'), '') FROM pg_user_mappings m";
-    assert_no_secret(user.query_one(mappings, &[])?.get(0));
-    assert_no_secret(&env.cluster.log()?[before..]);
+    assert_no_secret("pg_user_mappings", user.query_one(mappings, &[])?.get(0));
+    assert_no_secret("the log", &env.cluster.log()?[before..]);
     Ok(())
 }

@@ -2,14 +2,15 @@
 
 #![allow(dead_code)] // every module takes what it needs
 
-use crate::env::Env;
+use crate::env::{Env, skip};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use parquet::arrow::ArrowWriter;
 use pg_test::Result;
-use pg_test::bills::{MonthBill, Report};
+use pg_test::bills::{BillFile, MonthBill, Report};
 use postgres::Client;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// The prefix under which [`Report::press`] delivers.
 pub const PRESS: &str = "cup/CUP-Cost-Usage-Report";
@@ -28,12 +29,12 @@ pub fn upload(env: &Env, bucket: &str, bill: &MonthBill) -> Result<()> {
     env.gateway.create_bucket(bucket)?;
     let files = bill.files.iter();
     let (manifests, data): (Vec<_>, Vec<_>) = files.partition(|file| file.key.ends_with(".json"));
-    // The manifest comes last, as from AWS.
-    for files in [data, manifests] {
-        let objects = files
-            .into_iter()
-            .map(|file| (file.key.clone(), file.bytes.clone()));
-        env.gateway.put_all(bucket, objects)?;
+    let object = |file: &BillFile| (file.key.clone(), file.bytes.clone());
+    env.gateway.put_all(bucket, data.into_iter().map(object))?;
+    // The manifests come last, as from AWS, and in their order: the newest counts.
+    for manifest in manifests {
+        env.gateway
+            .put(bucket, &manifest.key, manifest.bytes.clone())?;
     }
     Ok(())
 }
@@ -45,6 +46,22 @@ pub fn empty_bucket(env: &Env, bucket: &str) -> Result<()> {
         env.gateway.delete(bucket, &key)?;
     }
     Ok(())
+}
+
+/// A database and an empty bucket of one name, the one reading the other.
+pub fn connected(env: &Env, name: &str) -> Result<Client> {
+    empty_bucket(env, name)?;
+    let mut client = env.database_with_extension(name)?;
+    connect(&mut client, env, name)?;
+    Ok(client)
+}
+
+/// The export at [`PRESS`] as the foreign table `t`.
+pub fn import_press(client: &mut Client) -> Result<()> {
+    Ok(client.batch_execute(&format!(
+        "IMPORT FOREIGN SCHEMA \"{PRESS}\" FROM SERVER bills INTO public; \
+         ALTER FOREIGN TABLE cup_cost_usage_report RENAME TO t"
+    ))?)
 }
 
 /// The server `bills` over a bucket, and a mapping of the current user.
@@ -75,11 +92,19 @@ pub fn write_numbers(directory: &Path, rows: i64) -> Result<()> {
         ("name", Arc::new(StringArray::from_iter_values(names))),
     ];
     let batch = RecordBatch::try_from_iter(columns)?;
-    let file = std::fs::File::create(folder.join("numbers.parquet"))?;
-    let mut writer = ArrowWriter::try_new(file, batch.schema(), None)?;
-    writer.write(&batch)?;
+    Ok(std::fs::write(
+        folder.join("numbers.parquet"),
+        parquet(&batch)?,
+    )?)
+}
+
+/// A batch as a Parquet file.
+pub fn parquet(batch: &RecordBatch) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), None)?;
+    writer.write(batch)?;
     writer.close()?;
-    Ok(())
+    Ok(bytes)
 }
 
 /// The server `bills` over a directory.
@@ -88,6 +113,25 @@ pub fn connect_directory(client: &mut Client, directory: &Path) -> Result<()> {
         "CREATE SERVER bills FOREIGN DATA WRAPPER cur_fdw OPTIONS (url 'file://{}')",
         directory.display()
     ))?)
+}
+
+/// A folder of bills that others made, below the one that `CUR_FDW_REAL_BILLS` names; they are not ours
+/// to hand on. None, with a word about it, where a file is missing.
+pub fn of_others(folder: &str, files: &[&str]) -> Option<PathBuf> {
+    let Some(all) = std::env::var_os("CUR_FDW_REAL_BILLS") else {
+        skip("CUR_FDW_REAL_BILLS names no bills of others");
+        return None;
+    };
+    let folder = PathBuf::from(all).join(folder);
+    let missing = files.iter().find(|file| !folder.join(file).is_file());
+    if let Some(file) = missing {
+        skip(format!(
+            "there is no {} (CUR_FDW_REAL_BILLS)",
+            folder.join(file).display()
+        ));
+        return None;
+    }
+    Some(folder)
 }
 
 /// The statement that gives a role the gateway's keys.
@@ -127,6 +171,35 @@ pub fn sync(client: &mut Client) -> Result<()> {
     // In a query of its own: a procedure that commits runs in no transaction block.
     client.batch_execute("CALL cost_analytics.cost_sync()")?;
     Ok(())
+}
+
+/// How long what must happen may take, also on a slow machine.
+pub const LATE: Duration = Duration::from_secs(60);
+
+/// Looks until something has come.
+pub fn wait_for(what: &str, mut come: impl FnMut() -> Result<bool>) -> Result<()> {
+    let began = Instant::now();
+    while !come()? {
+        if began.elapsed() > LATE {
+            return Err(format!("this never happened: {what}").into());
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    Ok(())
+}
+
+/// Looks, in this session, until that of the process waits for a lock.
+pub fn wait_until_locked(client: &mut Client, pid: i32) -> Result<()> {
+    let waits = "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = $1";
+    wait_for("the other session waits for a lock", || {
+        let row = client.query_one(waits, &[&pid])?;
+        Ok(row.get::<_, Option<bool>>(0) == Some(true))
+    })
+}
+
+/// The process of the client's session.
+pub fn pid(client: &mut Client) -> Result<i32> {
+    Ok(client.query_one("SELECT pg_backend_pid()", &[])?.get(0))
 }
 
 /// A month as SQL writes it.

@@ -1,14 +1,12 @@
 //! Every layout that bills are delivered in: found by looking, named, and read.
 
+use crate::ask::lines;
 use crate::env::{Env, Test, tests};
-use crate::fixture::{self, PRESS, press};
+use crate::fixture::{self, PRESS, connected, press};
+use crate::refusals::{FDW_ERROR, error_of};
 use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray, TimestampMillisecondArray};
-use parquet::arrow::ArrowWriter;
 use pg_test::Result;
-use postgres::error::DbError;
-use postgres::{Client, SimpleQueryMessage};
 use serde_json::json;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub const TESTS: &[Test] = tests![
@@ -26,8 +24,6 @@ pub const TESTS: &[Test] = tests![
     the_files_of_others_are_told_and_read_whole,
 ];
 
-const FDW_ERROR: &str = "HV000";
-
 /// November 2025, the first hour, in milliseconds.
 const NOVEMBER: i64 = 1_761_955_200_000;
 
@@ -44,11 +40,7 @@ fn parquet(cost: &str, costs: &[f64], texts: &[&str]) -> Result<Vec<u8>> {
     let costs: ArrayRef = Arc::new(Float64Array::from(costs.to_vec()));
     columns.push((cost.to_owned(), costs));
     let batch = RecordBatch::try_from_iter(columns)?;
-    let mut bytes = Vec::new();
-    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), None)?;
-    writer.write(&batch)?;
-    writer.close()?;
-    Ok(bytes)
+    fixture::parquet(&batch)
 }
 
 const CUR2: [&str; 6] = [
@@ -100,41 +92,8 @@ fn put(env: &Env, bucket: &str, key: &str, bytes: Vec<u8>) -> Result<()> {
     env.gateway.put(bucket, key, bytes)
 }
 
-/// A database and a bucket of one name, the one reading the other.
-fn connected(env: &Env, name: &str) -> Result<Client> {
-    fixture::empty_bucket(env, name)?;
-    let mut client = env.database_with_extension(name)?;
-    fixture::connect(&mut client, env, name)?;
-    Ok(client)
-}
-
-/// Every row of a query, its cells joined by spaces.
-fn lines(client: &mut Client, sql: &str) -> Result<Vec<String>> {
-    let messages = client.simple_query(sql).map_err(|error| {
-        let error = error.as_db_error().map(ToString::to_string);
-        format!("{sql}: {}", error.unwrap_or_default())
-    })?;
-    let rows = messages.iter().filter_map(|message| match message {
-        SimpleQueryMessage::Row(row) => Some(row),
-        _ => None,
-    });
-    let cells = rows.map(|row| {
-        (0..row.len())
-            .map(|i| row.get(i).unwrap_or("NULL"))
-            .collect()
-    });
-    Ok(cells.map(|cells: Vec<&str>| cells.join(" ")).collect())
-}
-
 const DISCOVER: &str = "SELECT prefix, format, readable, months, files \
                         FROM cost_analytics.cost_discover('bills') ORDER BY prefix, format";
-
-fn error_of(client: &mut Client, sql: &str) -> Result<DbError> {
-    match client.batch_execute(sql) {
-        Ok(()) => Err(format!("accepted: {sql}").into()),
-        Err(error) => Ok(error.as_db_error().cloned().ok_or("no answer")?),
-    }
-}
 
 /// One month of Data Exports of CUR 2.0 in the create-new mode: the delivery that counts adds up to
 /// 3, one that it replaced to 100.
@@ -795,15 +754,10 @@ const OF_OTHERS: &[(&str, &str, &str, i64, i64)] = &[
 ];
 
 fn the_files_of_others_are_told_and_read_whole(env: &Env) -> Result<()> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
-    let folder = std::env::var_os("CUR_FDW_BILLS_OF_OTHERS").map_or(folder, PathBuf::from);
-    if !folder.join(OF_OTHERS[0].0).is_file() {
-        eprintln!(
-            "skipped: no files in {} (CUR_FDW_BILLS_OF_OTHERS)",
-            folder.display()
-        );
+    let files: Vec<&str> = OF_OTHERS.iter().map(|(file, ..)| *file).collect();
+    let Some(folder) = fixture::of_others("", &files) else {
         return Ok(());
-    }
+    };
     let directory = tempfile::tempdir()?;
     for (file, place, ..) in OF_OTHERS {
         let place = directory.path().join(place);

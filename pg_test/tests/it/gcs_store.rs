@@ -3,6 +3,7 @@
 use crate::env::{Env, Test, tests};
 use crate::fixture;
 use crate::generated::two_deliveries;
+use crate::refusals::*;
 use crate::store_checks::*;
 use pg_test::Result;
 use pg_test::bills::{MonthBill, samples};
@@ -227,7 +228,6 @@ fn gcs_bills_are_read_with_the_machines_identity(env: &Env) -> Result<()> {
 fn gcs_secrets_show_nowhere(env: &Env) -> Result<()> {
     let gcs = store()?;
     let mut client = connected(env, &gcs)?;
-    let log = || env.cluster.log();
     // The stand-in repeats the token in its refusal; its parts begin with what the mapping says.
     let mut forged = file(&format!("{MARKER}@project.iam.gserviceaccount.com"))?;
     forged["private_key_id"] = json!(MARKER);
@@ -236,7 +236,7 @@ fn gcs_secrets_show_nowhere(env: &Env) -> Result<()> {
         format!("vault_service_account_key '{MARKER}'"),
     ] {
         map(&mut client, &mapping)?;
-        shows_no_marker(&mut client, log)?;
+        shows_no_marker(&mut client, &env.cluster, DATABASE)?;
         let error = error_of(&mut client, READ)?;
         assert!(
             !format!("{error:?}").contains("eyJ"),
@@ -254,5 +254,5 @@ fn gcs_secrets_show_nowhere(env: &Env) -> Result<()> {
         format!("ALTER SERVER bills OPTIONS (ADD service_account_key '{MARKER}')"),
         format!("ALTER SERVER bills OPTIONS (SET url 'gs://{MARKER}@b')"),
     ];
-    refuses_without_repeating(&mut client, &statements, log)
+    refuses_without_repeating(&env.cluster, DATABASE, &statements)
 }

@@ -4,18 +4,16 @@
 //! generator's own, to the last digit.
 
 use crate::env::{Env, Test, tests};
-use crate::fixture::{connect, empty_bucket, sync};
+use crate::fixture::{connect, empty_bucket, sync, upload};
 use arrow::datatypes::{DataType, FieldRef};
 use billing::sql_names;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use pg_test::Result;
 use pg_test::bills::{BillFile, MonthBill, Sample, Totals, counted, samples};
-use pg_test::duckdb::DuckDb;
+use pg_test::duckdb::{self, DuckDb};
 use postgres::{Client, SimpleQueryMessage};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::process::Command;
 
 pub const TESTS: &[Test] = tests![
     aws_formats_are_found_and_read_as_duckdb_reads_them,
@@ -86,20 +84,6 @@ fn expect<T: PartialEq + std::fmt::Debug>(what: &str, found: T, expected: T) -> 
         true => Ok(()),
         false => Err(format!("{what}: found {found:?}, expected {expected:?}").into()),
     }
-}
-
-/// Puts a delivery into a bucket in its own order: the newest manifest is the one that comes last.
-pub fn upload(env: &Env, bucket: &str, bill: &MonthBill) -> Result<()> {
-    env.gateway.create_bucket(bucket)?;
-    let object = |file: &BillFile| (file.key.clone(), file.bytes.clone());
-    let is_manifest = |file: &&BillFile| file.key.ends_with(".json");
-    let (manifests, data): (Vec<_>, Vec<_>) = bill.files.iter().partition(is_manifest);
-    env.gateway.put_all(bucket, data.into_iter().map(object))?;
-    for manifest in manifests {
-        env.gateway
-            .put(bucket, &manifest.key, manifest.bytes.clone())?;
-    }
-    Ok(())
 }
 
 /// The sample in a bucket of its own, whose name the manifests have.
@@ -180,7 +164,7 @@ impl Theirs {
             let name = file.key.rsplit('/').next().unwrap_or(&file.key);
             let path = dir.path().join(format!("{n}-{name}"));
             std::fs::write(&path, &file.bytes)?;
-            paths.push(format!("'{}'", unpacked(&path)?));
+            paths.push(format!("'{}'", duckdb::unzipped(&path)?));
             if !csv && leaves.is_empty() {
                 let bytes = bytes::Bytes::from(file.bytes.clone());
                 let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)?;
@@ -380,27 +364,6 @@ fn is_map(field: &FieldRef) -> bool {
         .iter()
         .map(|field| field.name().as_str())
         .eq(["key", "value"])
-}
-
-/// The path of an archive's only entry, or the path itself.
-fn unpacked(path: &Path) -> Result<String> {
-    if path.extension().is_none_or(|extension| extension != "zip") {
-        return Ok(path.display().to_string());
-    }
-    let python = std::env::var_os("CUR_FDW_PYTHON").unwrap_or_else(|| "python3".into());
-    let folder = path.with_extension("d");
-    let done = Command::new(python)
-        .args(["-m", "zipfile", "-e"])
-        .args([path, &folder])
-        .status()?;
-    let entry = std::fs::read_dir(&folder)?
-        .next()
-        .filter(|_| done.success());
-    Ok(entry
-        .ok_or("an archive without an entry")??
-        .path()
-        .display()
-        .to_string())
 }
 
 /// A cell as text that is the same for the same value, whoever printed it. In CSV nothing and the

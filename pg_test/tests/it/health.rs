@@ -1,8 +1,9 @@
 //! What the sync says about itself: schedule, health, and what was billed.
 
-use crate::env::{Env, Test, tests};
+use crate::ask::value;
+use crate::env::{Env, Test, skip, tests};
 use crate::fixture::{press, sync, synced_later, upload};
-use crate::sync::text;
+use crate::refusals::{error_of, fails};
 use pg_test::Result;
 use pg_test::postgres::Cluster;
 use postgres::Client;
@@ -122,45 +123,42 @@ fn health_names_what_is_amiss_and_what_to_do(env: &Env) -> Result<()> {
 
 fn a_schedule_without_pg_cron_says_what_is_missing(env: &Env) -> Result<()> {
     let mut client = env.database_with_extension("health-no-cron")?;
-    let mut refused = |schedule: &str| -> Result<String> {
-        let error = client.batch_execute(schedule).expect_err(schedule);
-        let error = error.as_db_error().expect("the server's own error");
-        Ok(format!(
-            "{} / {}",
-            error.message(),
-            error.hint().unwrap_or_default()
-        ))
-    };
-    let error = refused("SELECT cost_analytics.cost_schedule()")?;
-    assert!(error.contains("this server has no pg_cron"), "{error}");
-    assert!(error.contains("shared_preload_libraries"), "{error}");
-    assert!(
-        error.contains("CALL cost_analytics.cost_sync(months => 2)"),
-        "{error}"
-    );
-    let error = refused(
-        "SET cron.database_name = 'jobs'; SELECT cost_analytics.cost_schedule('5 3 * * *', max_runtime => '1 hour')",
-    )?;
-    assert!(error.contains("lives in database \"jobs\""), "{error}");
-    assert!(
-        error.contains(
-            "cron.schedule_in_database('cost-sync', '5 3 * * *', \
-             'CALL cost_analytics.cost_sync(months => 2, max_runtime => ''01:00:00'')', 'health-no-cron')"
+    for (schedule, said) in [
+        (
+            "SELECT cost_analytics.cost_schedule()",
+            &[
+                "this server has no pg_cron",
+                "shared_preload_libraries",
+                "CALL cost_analytics.cost_sync(months => 2)",
+            ][..],
         ),
-        "{error}"
-    );
-    let error = refused("SELECT cost_analytics.cost_schedule(source => 'nothing')")?;
-    assert!(error.contains("there is no source"), "{error}");
-    let error = refused("SELECT cost_analytics.cost_schedule(months => 0)")?;
-    assert!(error.contains("at least 1"), "{error}");
+        (
+            "SET cron.database_name = 'jobs'; SELECT cost_analytics.cost_schedule('5 3 * * *', max_runtime => '1 hour')",
+            &[
+                "lives in database \"jobs\"",
+                "cron.schedule_in_database('cost-sync', '5 3 * * *', \
+                 'CALL cost_analytics.cost_sync(months => 2, max_runtime => ''01:00:00'')', 'health-no-cron')",
+            ],
+        ),
+        (
+            "SELECT cost_analytics.cost_schedule(source => 'nothing')",
+            &["there is no source"],
+        ),
+        (
+            "SELECT cost_analytics.cost_schedule(months => 0)",
+            &["at least 1"],
+        ),
+    ] {
+        fails(&mut client, schedule, said)?;
+    }
     let none = "SELECT cost_analytics.cost_unschedule()::text";
-    assert_eq!(text(&mut client, none)?, "false");
+    assert_eq!(value(&mut client, none)?, "false");
     Ok(())
 }
 
 fn a_schedule_is_made_replaced_and_removed(env: &Env) -> Result<()> {
     if !env.installation.has_extension("pg_cron") {
-        println!("skipped: this Postgres has no pg_cron");
+        skip("this Postgres has no pg_cron");
         return Ok(());
     }
     let settings = [
@@ -170,10 +168,7 @@ fn a_schedule_is_made_replaced_and_removed(env: &Env) -> Result<()> {
     let cluster = Cluster::start(&env.installation, &settings)?;
     let mut client = cluster.client("postgres")?;
     client.batch_execute("CREATE EXTENSION cur_fdw")?;
-    let error = client
-        .batch_execute("SELECT cost_analytics.cost_schedule()")
-        .expect_err("pg_cron is loaded only");
-    let error = error.as_db_error().expect("the server's own error");
+    let error = error_of(&mut client, "SELECT cost_analytics.cost_schedule()")?;
     assert_eq!(error.hint(), Some("CREATE EXTENSION pg_cron."));
     client.batch_execute("CREATE EXTENSION pg_cron")?;
     assert_health(&mut client, "schedule", false, "no job", "cost_schedule")?;
@@ -182,20 +177,17 @@ fn a_schedule_is_made_replaced_and_removed(env: &Env) -> Result<()> {
     )?;
     let jobs = "SELECT string_agg(concat_ws(' ', jobname, schedule, command), ', ') FROM cron.job";
     assert_eq!(
-        text(&mut client, jobs)?,
+        value(&mut client, jobs)?,
         "cost-sync 30 4 * * * CALL cost_analytics.cost_sync()"
     );
     assert_health(&mut client, "schedule", true, "never ran", "")?;
     let remove = "SELECT cost_analytics.cost_unschedule()::text";
-    assert_eq!(text(&mut client, remove)?, "true");
-    assert_eq!(text(&mut client, remove)?, "false");
-    assert_eq!(text(&mut client, jobs)?, "NULL");
+    assert_eq!(value(&mut client, remove)?, "true");
+    assert_eq!(value(&mut client, remove)?, "false");
+    assert_eq!(value(&mut client, jobs)?, "NULL");
     client.batch_execute("CREATE ROLE planner LOGIN; GRANT cost_admin TO planner")?;
     let mut planner = cluster.client_as("planner", "postgres")?;
-    let error = planner
-        .batch_execute("SELECT cost_analytics.cost_schedule()")
-        .expect_err("the schema cron is closed");
-    let error = error.as_db_error().expect("the server's own error");
+    let error = error_of(&mut planner, "SELECT cost_analytics.cost_schedule()")?;
     assert_eq!(
         error.hint(),
         Some("A superuser can allow it: GRANT USAGE ON SCHEMA cron TO planner.")
@@ -210,7 +202,7 @@ fn reconciliation_adds_up_whatever_holds_the_month(env: &Env) -> Result<()> {
     sync(&mut client)?;
     upload(env, name, &bills[2])?;
     let billed = |client: &mut Client, month: &str, column: &str| -> Result<String> {
-        text(
+        value(
             client,
             &format!(
                 "SELECT concat_ws(' ', trim_scale(sum(billed)), sum(line_items), string_agg(DISTINCT {column}, ',')) \
@@ -242,17 +234,17 @@ fn reconciliation_adds_up_whatever_holds_the_month(env: &Env) -> Result<()> {
     // The open month has no invoice yet.
     let without = "SELECT concat_ws(' ', sum(without_invoice) = sum(line_items), count(invoice_id)) \
                      FROM cost_analytics.cost_reconcile('2025-11-01')";
-    assert_eq!(text(&mut client, without)?, "t 0");
+    assert_eq!(value(&mut client, without)?, "t 0");
     let closed = "SELECT concat_ws(' ', sum(without_invoice), count(*) = count(invoice_id)) \
                     FROM cost_analytics.cost_reconcile('2025-09-01')";
-    assert_eq!(text(&mut client, closed)?, "0 t");
+    assert_eq!(value(&mut client, closed)?, "0 t");
     let months = "SELECT string_agg(DISTINCT to_char(billing_period, 'MM'), ' ') FROM cost_analytics.cost_reconcile()";
-    assert_eq!(text(&mut client, months)?, "09 10");
+    assert_eq!(value(&mut client, months)?, "09 10");
 
     // Whoever may read may reconcile what is loaded.
     let mut reader = env.cluster.client(name)?;
     reader.batch_execute("SET ROLE cost_reader")?;
-    assert_eq!(text(&mut reader, months)?, "09 10");
+    assert_eq!(value(&mut reader, months)?, "09 10");
 
     // Without raw rows, filtered: the files are read, by the same filters.
     let account = bills[0].totals.by_account.keys().next().expect("accounts");
@@ -264,6 +256,6 @@ fn reconciliation_adds_up_whatever_holds_the_month(env: &Env) -> Result<()> {
         (SELECT billing_period, sum(billed) AS billed, min(read_from) AS read_from \
            FROM cost_analytics.cost_reconcile() GROUP BY 1) r \
         FULL JOIN (SELECT billing_period, sum(cost) AS cost FROM cost_analytics.costs GROUP BY 1) c USING (billing_period)";
-    assert_eq!(text(&mut client, agree)?, "true");
+    assert_eq!(value(&mut client, agree)?, "true");
     Ok(())
 }

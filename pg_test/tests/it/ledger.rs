@@ -1,8 +1,9 @@
 //! What the ledger says that tables hold is what they hold, whatever the order of calls.
 
+use crate::ask::value;
 use crate::env::{Env, Test, tests};
 use crate::fixture::{press, sync, synced_later, upload};
-use crate::sync::{assert_bills, text};
+use crate::sync::assert_bills;
 use pg_test::Result;
 use pg_test::bills::MonthBill;
 use postgres::Client;
@@ -44,9 +45,9 @@ fn assert_charges(client: &mut Client) -> Result<()> {
                (SELECT billing_period, trim_scale(sum(cost)) AS cost FROM cost_analytics.{view} GROUP BY 1) t"
         )
     };
-    let costs = text(client, &totals("costs"))?;
+    let costs = value(client, &totals("costs"))?;
     assert!(!costs.is_empty());
-    assert_eq!(text(client, &totals("charges"))?, costs);
+    assert_eq!(value(client, &totals("charges"))?, costs);
     Ok(())
 }
 
@@ -65,7 +66,7 @@ fn a_month_staged_behind_a_reader_counts_once_in_charges(env: &Env) -> Result<()
     let forced = "CALL cost_analytics.cost_sync(months => 1, force => true)";
     behind_a_reader(env, name, &mut client, forced)?;
     let staged = "SELECT count(*)::text FROM cost_analytics.manifests WHERE state = 'staged'";
-    assert_eq!(text(&mut client, staged)?, "1");
+    assert_eq!(value(&mut client, staged)?, "1");
     assert_charges(&mut client)?;
     sync(&mut client)?;
     assert_charges(&mut client)?;
@@ -98,7 +99,7 @@ fn raw_off_behind_a_reader_leaves_the_source_syncable(env: &Env) -> Result<()> {
     let raw_off = "CALL cost_analytics.cost_sync(raw => false)";
     behind_a_reader(env, name, &mut client, raw_off)?;
     let failing = "SELECT count(*)::text FROM cost_analytics.cost_plan() WHERE action = 'fail'";
-    assert_eq!(text(&mut client, failing)?, "0");
+    assert_eq!(value(&mut client, failing)?, "0");
     sync(&mut client)?;
     assert_charges(&mut client)?;
     assert_bills(&mut client, &bills)
@@ -111,7 +112,7 @@ fn a_delivery_that_raw_off_measures_leaves_no_staged_table(env: &Env) -> Result<
     behind_a_reader(env, name, &mut client, SYNC)?;
     client.batch_execute("CALL cost_analytics.cost_sync(raw => false, force => true)")?;
     let left = "SELECT count(*)::text FROM pg_class WHERE relname LIKE 'raw_press%_new'";
-    assert_eq!(text(&mut client, left)?, "0");
+    assert_eq!(value(&mut client, left)?, "0");
     Ok(())
 }
 
@@ -121,7 +122,7 @@ fn filters_that_changed_for_the_raw_table_alone_are_not_called_unchanged(env: &E
         .batch_execute("UPDATE cost_analytics.sources SET filters = '{\"999999999999\": null}'")?;
     client.batch_execute("CALL cost_analytics.cost_sync(normalized => false)")?;
     let plan = "SELECT string_agg(DISTINCT action, ' ') FROM cost_analytics.cost_plan()";
-    assert_eq!(text(&mut client, plan)?, "replace");
+    assert_eq!(value(&mut client, plan)?, "replace");
     assert_charges(&mut client)?;
     client.batch_execute("UPDATE cost_analytics.sources SET filters = NULL")?;
     sync(&mut client)?;
@@ -181,10 +182,10 @@ fn a_table_with_rows_is_loaded_behind_them(env: &Env) -> Result<()> {
     let load = "SELECT rows || ' ' || trim_scale(unblended) FROM cost_analytics.load_month('cost_analytics.press', '2025-09-01', 'target')";
     let totals = &bills[0].totals;
     for _ in 0..3 {
-        let loaded = text(&mut client, load)?;
+        let loaded = value(&mut client, load)?;
         assert_eq!(loaded, format!("{} {}", totals.rows, totals.unblended));
     }
-    let rows = text(&mut client, "SELECT count(*)::text FROM target")?;
+    let rows = value(&mut client, "SELECT count(*)::text FROM target")?;
     assert_eq!(rows, (3 * totals.rows).to_string());
     Ok(())
 }
@@ -195,7 +196,7 @@ fn a_null_where_the_raw_table_allows_none_fails_the_month(env: &Env) -> Result<(
     client
         .batch_execute("ALTER FOREIGN TABLE cost_analytics.press ADD COLUMN mine text NOT NULL")?;
     client.batch_execute(SYNC).unwrap_err();
-    let why = text(
+    let why = value(
         &mut client,
         "SELECT error_message FROM cost_analytics.sync_log",
     )?;
@@ -222,20 +223,20 @@ fn a_changed_service_category_goes_first_and_is_dumped(env: &Env) -> Result<()> 
     ))?;
     let mine = "SELECT string_agg(s || ' ' || n, ', ' ORDER BY s) FROM (SELECT \"ServiceSubcategory\" AS s, count(*) AS n
                   FROM cost_analytics.focus WHERE \"ServiceSubcategory\" IN ('Added', 'Changed') GROUP BY 1) f";
-    let found = text(&mut client, mine)?;
+    let found = value(&mut client, mine)?;
     assert!(
         found.contains("Added") && found.contains("Changed"),
         "{found}"
     );
     let rows = "SELECT count(*)::text FROM cost_analytics.focus";
-    let all = text(&mut client, rows)?;
+    let all = value(&mut client, rows)?;
     let dump = env.cluster.dump(from, &[])?;
     drop(env.database(to)?);
     let (output, ok) = env.cluster.psql(to, &dump)?;
     assert!(ok, "{output}");
     let mut restored = env.cluster.client(to)?;
-    assert_eq!(text(&mut restored, mine)?, found);
-    assert_eq!(text(&mut restored, rows)?, all);
+    assert_eq!(value(&mut restored, mine)?, found);
+    assert_eq!(value(&mut restored, rows)?, all);
     Ok(())
 }
 
@@ -252,6 +253,6 @@ fn tags_in_texts_are_read_where_postgres_would_go_parallel(env: &Env) -> Result<
     )?;
     let read = "SELECT string_agg(n || ' ' || t, ', ' ORDER BY n) FROM
                   (SELECT cost_analytics.labels(tags)::text AS t, count(*) AS n FROM bill GROUP BY 1) x";
-    assert_eq!(text(&mut client, read)?, "10 {\"team\": \"a\"}, 20 {}");
+    assert_eq!(value(&mut client, read)?, "10 {\"team\": \"a\"}, 20 {}");
     Ok(())
 }

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod answers;
+mod ask;
 mod azure_store;
 mod backend;
 mod cancel;
@@ -36,6 +37,7 @@ mod pushed;
 mod raw_tables;
 mod real;
 mod rechecks;
+mod refusals;
 mod rescans;
 mod restatements;
 mod retention;
@@ -108,6 +110,7 @@ fn main() {
         .map(|test| trial(test, env.clone()))
         .collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
+    env::print_skipped();
     // exit() runs no destructors, and the servers must be stopped.
     drop(env);
     conclusion.exit();
@@ -117,6 +120,7 @@ fn trial(&(name, body): &Test, env: Option<Arc<Env>>) -> Trial {
     let name = name.strip_prefix("it::").unwrap_or(name);
     Trial::test(name, move || {
         let env = env.ok_or("listing runs nothing")?;
+        env::running(name);
         body(&env).map_err(|error| Failed::from(describe(&*error)))
     })
 }

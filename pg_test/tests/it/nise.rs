@@ -3,7 +3,7 @@
 //! They are good for layouts and parsing. Their amounts mean nothing, so the totals are DuckDB's.
 //! `CUR_FDW_NISE` names the Python that has it; without one the tests say so and pass.
 
-use crate::env::{Env, Test, tests};
+use crate::env::{Env, Test, skip, tests};
 use crate::fixture::{connect, empty_bucket, sync};
 use crate::generated::{Theirs, discovered};
 use pg_test::Result;
@@ -84,7 +84,7 @@ fn gcp_bills_load_as_nise_lays_them_out(env: &Env) -> Result<()> {
 
 fn loads(env: &Env, cloud: &Cloud) -> Result<()> {
     let Some(python) = std::env::var_os("CUR_FDW_NISE") else {
-        eprintln!("skipped: CUR_FDW_NISE names no Python with nise");
+        skip("there is no Python with nise (CUR_FDW_NISE)");
         return Ok(());
     };
     let dir = tempfile::tempdir()?;

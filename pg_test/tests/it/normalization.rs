@@ -5,11 +5,12 @@ mod meaning;
 pub mod quantities;
 mod random;
 
+use crate::ask::value;
 use crate::env::{Env, Test, tests};
 use crate::fixture::{connect, empty_bucket, press, sync, synced_later, upload};
-use crate::generated;
 use crate::real;
-use crate::sync::{assert_bills, text};
+use crate::refusals::refused;
+use crate::sync::assert_bills;
 use meaning::{Amounts, decimal};
 use pg_test::Result;
 use pg_test::bills::samples;
@@ -55,7 +56,7 @@ fn random_bills_of_every_dialect_mean_what_an_oracle_says(env: &Env) -> Result<(
                 .collect();
             return Err(format!(
                 "seed {seed}: expected {missing:#?}\nfound {wrong:#?}\n{}\n{}",
-                text(&mut client, query)?,
+                value(&mut client, query)?,
                 bill.create()
             )
             .into());
@@ -109,7 +110,7 @@ fn real_months_amortize_as_published(env: &Env) -> Result<()> {
     )?;
     sync(&mut client)?;
     for (month, amortized) in AMORTIZED {
-        let found = text(
+        let found = value(
             &mut client,
             &format!(
                 "SELECT concat_ws(' ', round(sum(amortized_cost), 4), round(sum(net_amortized_cost), 4)) \
@@ -122,13 +123,13 @@ fn real_months_amortize_as_published(env: &Env) -> Result<()> {
     let off = "SELECT string_agg(concat_ws(' ', m.billing_period, trim_scale(m.identity_difference), i.holds), ', ' ORDER BY m.billing_period) \
                  FROM cost_analytics.manifests m JOIN cost_analytics.cost_identity i USING (source_name, billing_period)";
     assert_eq!(
-        text(&mut client, off)?,
+        value(&mut client, off)?,
         "2018-10-01 0.00000518 t, 2018-11-01 0.00000166 t"
     );
     let unused = "SELECT trim_scale(sum(\"EffectiveCost\"))::text FROM cost_analytics.focus \
                    WHERE \"CommitmentDiscountStatus\" = 'Unused' AND \"BillingPeriodStart\" = '2018-10-01Z'";
     // RIFee's unused upfront and recurring fees.
-    assert_eq!(text(&mut client, unused)?, "48.99556079");
+    assert_eq!(value(&mut client, unused)?, "48.99556079");
     assert_facts(&mut client)
 }
 
@@ -160,10 +161,10 @@ fn every_generated_bill_amortizes_to_what_was_paid(env: &Env) -> Result<()> {
           bool_or(ri_sp_upfront_fees > 0), bool_or(list_cost > 0), \
           count(*) FILTER (WHERE charge_category NOT IN ('Usage', 'Purchase', 'Tax', 'Credit', 'Adjustment'))) \
         FROM cost_analytics.costs_daily";
-    assert_eq!(text(&mut client, moved)?, "t t t t 0");
+    assert_eq!(value(&mut client, moved)?, "t t t t 0");
     let groups = "SELECT string_agg(DISTINCT charge_group, ' ') FROM cost_analytics.costs";
     assert_eq!(
-        text(&mut client, groups)?,
+        value(&mut client, groups)?,
         "Commitment Credit Discount Marketplace Refund Support Tax Usage"
     );
     Ok(())
@@ -172,7 +173,7 @@ fn every_generated_bill_amortizes_to_what_was_paid(env: &Env) -> Result<()> {
 fn the_query_runs_where_the_bill_lies_and_says_the_same(env: &Env) -> Result<()> {
     let mut client = synced_later(env, "normal-in-place", &press().all())?;
     sync(&mut client)?;
-    let query = text(
+    let query = value(
         &mut client,
         "SELECT cost_analytics.normalization_sql('press')",
     )?;
@@ -190,7 +191,7 @@ fn the_query_runs_where_the_bill_lies_and_says_the_same(env: &Env) -> Result<()>
         "SELECT count(*)::text FROM ((SELECT {columns} FROM ({query}) q EXCEPT ALL SELECT {columns} FROM cost_analytics.costs_daily) \
            UNION ALL (SELECT {columns} FROM cost_analytics.costs_daily EXCEPT ALL SELECT {columns} FROM ({query}) q)) d"
     );
-    assert_eq!(text(&mut client, &differ)?, "0");
+    assert_eq!(value(&mut client, &differ)?, "0");
     let error = client
         .query_one("SELECT cost_analytics.normalization_sql('nobody')", &[])
         .expect_err("no such source");
@@ -215,8 +216,7 @@ pub fn with_samples(env: &Env, name: &str, names: &[&str]) -> Result<Client> {
     for mut sample in samples().into_iter().filter(|s| names.contains(&s.name)) {
         sample.report.bucket = name.to_owned();
         sample.report.prefix = sample.name.to_owned();
-        // In their order: of several runs the one that was delivered last counts.
-        generated::upload(env, name, &sample.report.month(2025, 9, 0))?;
+        upload(env, name, &sample.report.month(2025, 9, 0))?;
         client.query_one(
             "SELECT cost_analytics.cost_add_source($1, server => 'bills', prefix => $2, facts => true)",
             &[
@@ -236,11 +236,11 @@ fn assert_facts(client: &mut Client) -> Result<()> {
         "SELECT count(*)::text FROM (SELECT {sums} FROM cost_analytics.costs_daily GROUP BY 1 \
            EXCEPT SELECT {sums} FROM cost_analytics.fact_usage GROUP BY 1) d"
     );
-    assert_eq!(text(client, &differ)?, "0");
+    assert_eq!(value(client, &differ)?, "0");
     let months = "SELECT concat_ws(' ', (SELECT count(DISTINCT billing_period) FROM cost_analytics.fact_usage), \
                     (SELECT count(*) FROM cost_analytics.manifests WHERE in_facts AND state = 'loaded'))";
     let loaded = "SELECT concat_ws(' ', count(*), count(*)) FROM cost_analytics.manifests WHERE state = 'loaded'";
-    assert_eq!(text(client, months)?, text(client, loaded)?);
+    assert_eq!(value(client, months)?, value(client, loaded)?);
     Ok(())
 }
 
@@ -256,11 +256,11 @@ fn facts_sum_to_costs_in_every_amount(env: &Env) -> Result<()> {
     sync(&mut client)?;
     let months =
         "SELECT string_agg(DISTINCT billing_period::text, ' ') FROM cost_analytics.fact_usage";
-    assert_eq!(text(&mut client, months)?, "2025-09-01 2025-10-01");
+    assert_eq!(value(&mut client, months)?, "2025-09-01 2025-10-01");
     client.batch_execute("SELECT cost_analytics.cost_remove_source('press', true)")?;
     let left = "SELECT concat_ws(' ', (SELECT count(*) FROM cost_analytics.fact_usage), \
           (SELECT count(*) FROM cost_analytics.dim_resource), (SELECT count(*) FROM cost_analytics.resource_months))";
-    assert_eq!(text(&mut client, left)?, "0 0 0");
+    assert_eq!(value(&mut client, left)?, "0 0 0");
     Ok(())
 }
 
@@ -273,10 +273,10 @@ fn usage_is_counted_once_under_savings_plans(env: &Env) -> Result<()> {
         SELECT billing_period, nullif(pricing_unit, ''), trim_scale(sum(cost_analytics.exact_numeric(line_item_usage_amount))) \
           FROM cost_analytics.raw_press \
          WHERE line_item_line_item_type IN ('Usage', 'DiscountedUsage', 'SavingsPlanCoveredUsage') GROUP BY 1, 2) d";
-    assert_eq!(text(&mut client, differ)?, "0");
+    assert_eq!(value(&mut client, differ)?, "0");
     let negated = "SELECT concat_ws(' ', bool_and(cost < 0), count(usage_amount)) \
                      FROM cost_analytics.fact_usage WHERE line_item_type = 'SavingsPlanNegation'";
-    assert_eq!(text(&mut client, negated)?, "t 0");
+    assert_eq!(value(&mut client, negated)?, "t 0");
     Ok(())
 }
 
@@ -290,10 +290,10 @@ fn assert_resources(client: &mut Client) -> Result<()> {
         (SELECT line_item_usage_account_id, line_item_resource_id, min(line_item_usage_start_date::date), max(line_item_usage_start_date::date) \
            FROM cost_analytics.raw_press WHERE line_item_resource_id <> '' GROUP BY 1, 2 EXCEPT \
          SELECT account_id, resource_id, first_seen, last_seen FROM cost_analytics.dim_resource)) d";
-    assert_eq!(text(client, differ)?, "0");
+    assert_eq!(value(client, differ)?, "0");
     let tagged =
         "SELECT (count(*) FILTER (WHERE tags <> '{}') > 0)::text FROM cost_analytics.dim_resource";
-    assert_eq!(text(client, tagged)?, "true");
+    assert_eq!(value(client, tagged)?, "true");
     Ok(())
 }
 
@@ -392,9 +392,9 @@ fn tags_are_one_document_whatever_the_export(env: &Env) -> Result<()> {
             "DROP TABLE IF EXISTS bill; CREATE TABLE bill (billing_period date, {columns}); \
              INSERT INTO bill VALUES ('2025-09-01', {row})"
         ))?;
-        let query = text(&mut client, "SELECT cost_analytics.usage_sql('bill')")?;
-        let found = text(&mut client, &format!("SELECT tags::text FROM ({query}) q"))?;
-        let expected = text(&mut client, &format!("SELECT '{tags}'::jsonb::text"))?;
+        let query = value(&mut client, "SELECT cost_analytics.usage_sql('bill')")?;
+        let found = value(&mut client, &format!("SELECT tags::text FROM ({query}) q"))?;
+        let expected = value(&mut client, &format!("SELECT '{tags}'::jsonb::text"))?;
         assert_eq!(found, expected, "{columns}: {row}");
     }
     Ok(())
@@ -413,17 +413,17 @@ fn an_actual_and_an_amortized_export_are_never_summed_twice(env: &Env) -> Result
     )?;
     keep_azure(&mut client, 37)?;
     let sums = "SELECT concat_ws(' ', trim_scale(sum(cost)), trim_scale(sum(amortized_cost)), sum(line_items)) FROM cost_analytics.fact_usage";
-    assert_eq!(text(&mut client, sums)?, "37 37 6");
+    assert_eq!(value(&mut client, sums)?, "37 37 6");
     let focus = "SELECT concat_ws(' ', trim_scale(sum(\"BilledCost\")), trim_scale(sum(\"EffectiveCost\")), \
                    trim_scale(sum(\"EffectiveCost\") FILTER (WHERE \"CommitmentDiscountStatus\" = 'Unused'))) FROM cost_analytics.focus";
-    assert_eq!(text(&mut client, focus)?, "37 37 20");
+    assert_eq!(value(&mut client, focus)?, "37 37 20");
     Ok(())
 }
 
 /// The tables `actual` and `amortized` as facts of two sources, each of which comes to `total`.
 fn keep_azure(client: &mut Client, total: i32) -> Result<()> {
     for (table, format) in [("actual", "azure-actual"), ("amortized", "azure-amortized")] {
-        let query = text(
+        let query = value(
             client,
             &format!("SELECT cost_analytics.usage_sql('{table}', '{format}')"),
         )?;
@@ -457,12 +457,12 @@ fn a_savings_plan_is_told_by_its_pricing_model(env: &Env) -> Result<()> {
     let focus = "SELECT string_agg(concat_ws(' ', \"ChargeCategory\", \"x_LineItemType\", trim_scale(\"BilledCost\"), trim_scale(\"EffectiveCost\")), ', ' \
                    ORDER BY \"ChargeCategory\", \"x_LineItemType\", \"BilledCost\", \"EffectiveCost\") FROM cost_analytics.focus";
     assert_eq!(
-        text(&mut client, focus)?,
+        value(&mut client, focus)?,
         "Purchase Purchase 30 0, Usage UnusedSavingsPlan 0 10, Usage Usage 0 0, Usage Usage 0 20, Usage Usage 7 7"
     );
     let kinds = "SELECT string_agg(DISTINCT concat_ws(' ', line_item_type, coalesce(commitment_type, '-')), ', ') FROM cost_analytics.fact_usage";
     assert_eq!(
-        text(&mut client, kinds)?,
+        value(&mut client, kinds)?,
         "Purchase Savings Plan, UnusedSavingsPlan Savings Plan, Usage -, Usage Savings Plan"
     );
     Ok(())
@@ -497,7 +497,7 @@ fn tax_and_credits_have_no_pricing_category(env: &Env) -> Result<()> {
             "DROP TABLE IF EXISTS bill; CREATE TABLE bill (billing_period date, {columns}); \
              INSERT INTO bill VALUES ('2025-09-01', {row})"
         ))?;
-        let query = text(&mut client, "SELECT cost_analytics.usage_sql('bill')")?;
+        let query = value(&mut client, "SELECT cost_analytics.usage_sql('bill')")?;
         let found = client.query_one(&format!("SELECT pricing_category FROM ({query}) q"), &[])?;
         assert_eq!(
             found.get::<_, Option<&str>>(0),
@@ -537,9 +537,9 @@ fn an_export_that_is_no_bill_is_loaded_and_costs_nothing(env: &Env) -> Result<()
     let found = "SELECT concat_ws(' ', (SELECT count(*) FROM cost_analytics.raw_sheet), (SELECT count(*) FROM cost_analytics.raw_list), \
                    (SELECT count(*) FROM cost_analytics.costs), (SELECT count(*) FROM cost_analytics.focus), \
                    (SELECT count(*) FROM cost_analytics.cost_identity), (SELECT count(*) FROM cost_analytics.manifests WHERE state = 'loaded' AND error IS NULL))";
-    assert_eq!(text(&mut client, found)?, "2 2 0 0 0 2");
+    assert_eq!(value(&mut client, found)?, "2 2 0 0 0 2");
     let billed = "SELECT count(billed)::text FROM cost_analytics.cost_reconcile(NULL, 'sheet')";
-    assert_eq!(text(&mut client, billed)?, "0");
+    assert_eq!(value(&mut client, billed)?, "0");
     Ok(())
 }
 
@@ -565,11 +565,11 @@ fn a_month_in_an_older_dialect_is_checked_against_its_own_costs(env: &Env) -> Re
                      FROM cost_analytics.costs c WHERE c.billing_period = m.billing_period)), ', ' ORDER BY billing_period) \
                      FROM cost_analytics.manifests m";
     let expected = "2025-09-01 3.5 3.5, 2025-10-01 12.25 12.25";
-    assert_eq!(text(&mut client, checked)?, expected);
+    assert_eq!(value(&mut client, checked)?, expected);
     // The same where only the files are read, and nothing is stored.
     let filtered = "SELECT string_agg(trim_scale(t.unblended)::text, ' ' ORDER BY m) FROM (VALUES ('2025-09-01'::date), ('2025-10-01')) v (m), \
                       cost_analytics.totals_of_month('cost_analytics.azure', m, NULL) t";
-    assert_eq!(text(&mut client, filtered)?, "3.5 12.25");
+    assert_eq!(value(&mut client, filtered)?, "3.5 12.25");
     Ok(())
 }
 
@@ -588,18 +588,15 @@ fn amounts_in_another_currency_or_an_error(env: &Env) -> Result<()> {
         ("NULL, 'USD', '1999-01-01', 'EUR'", "NULL"),
     ] {
         let query = format!("SELECT trim_scale(cost_analytics.cost_in({arguments}))::text");
-        assert_eq!(text(&mut client, &query)?, amount, "{arguments}");
+        assert_eq!(value(&mut client, &query)?, amount, "{arguments}");
     }
     for arguments in [
         "1, 'USD', '2025-08-31', 'EUR'",
         "1, 'USD', '2025-09-09', 'GBP'",
     ] {
-        let error = client
-            .query_one(&format!("SELECT cost_analytics.cost_in({arguments})"), &[])
-            .expect_err(arguments);
-        let error = error.as_db_error().expect("the server's own error");
-        assert_eq!(error.code(), &SqlState::NO_DATA_FOUND);
-        assert!(error.hint().is_some_and(|h| h.contains("exchange_rates")));
+        let query = format!("SELECT cost_analytics.cost_in({arguments})");
+        let no_data_found = SqlState::NO_DATA_FOUND.code();
+        refused(&mut client, &query, no_data_found, "", "exchange_rates")?;
     }
     Ok(())
 }
@@ -620,7 +617,7 @@ fn focus_has_the_names_and_the_total(env: &Env) -> Result<()> {
     let names = "SELECT string_agg(attname, ' ' ORDER BY attnum) FROM pg_attribute \
                   WHERE attrelid = 'cost_analytics.focus'::regclass AND attnum > 0 AND attname NOT LIKE 'x\\_%'";
     let expected: Vec<&str> = FOCUS.split_whitespace().collect();
-    assert_eq!(text(&mut client, names)?, expected.join(" "));
+    assert_eq!(value(&mut client, names)?, expected.join(" "));
     let totals = |from: &str| {
         format!(
             "SELECT string_agg(concat_ws(' ', m, billed, effective), ', ' ORDER BY m) FROM ({from}) t"
@@ -634,10 +631,10 @@ fn focus_has_the_names_and_the_total(env: &Env) -> Result<()> {
         "SELECT billing_period AS m, trim_scale(sum(net_cost)) AS billed, trim_scale(sum(net_amortized_cost)) AS effective \
            FROM cost_analytics.costs GROUP BY 1",
     );
-    let costs = text(&mut client, &costs)?;
-    assert_eq!(text(&mut client, &focus)?, costs);
+    let costs = value(&mut client, &costs)?;
+    assert_eq!(value(&mut client, &focus)?, costs);
     // Without facts it says less of each charge, and the same of all.
     client.batch_execute("DELETE FROM cost_analytics.fact_usage; UPDATE cost_analytics.manifests SET in_facts = false")?;
-    assert_eq!(text(&mut client, &focus)?, costs);
+    assert_eq!(value(&mut client, &focus)?, costs);
     Ok(())
 }

@@ -1,10 +1,11 @@
 //! Queries that once went wrong because a part of them runs in the engine: each gives the same with
 //! and without pushdown.
 
+use crate::ask::rows;
 use crate::env::{Env, Test, tests};
-use crate::fixture::{self, PRESS, press};
+use crate::fixture::{self, press};
 use pg_test::Result;
-use postgres::{Client, SimpleQueryMessage};
+use postgres::Client;
 
 pub const TESTS: &[Test] = tests![answers_that_once_differed_are_the_same];
 
@@ -72,21 +73,9 @@ fn database(env: &Env, name: &str) -> Result<Client> {
     }
     let mut client = env.database_with_extension(name)?;
     fixture::connect(&mut client, env, name)?;
-    client.batch_execute(&format!(
-        "IMPORT FOREIGN SCHEMA \"{PRESS}\" FROM SERVER bills INTO public;
-         ALTER FOREIGN TABLE cup_cost_usage_report RENAME TO t;
-         CREATE TABLE m AS SELECT DISTINCT billing_period AS month, 0 AS zero FROM t"
-    ))?;
+    fixture::import_press(&mut client)?;
+    client.batch_execute(
+        "CREATE TABLE m AS SELECT DISTINCT billing_period AS month, 0 AS zero FROM t",
+    )?;
     Ok(client)
-}
-
-/// The rows of a query, as text.
-fn rows(client: &mut Client, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
-    let messages = client.simple_query(sql)?;
-    let rows = messages.iter().filter_map(|message| match message {
-        SimpleQueryMessage::Row(row) => Some(row),
-        _ => None,
-    });
-    let cells = rows.map(|row| (0..row.len()).map(|i| row.get(i).map(str::to_owned)));
-    Ok(cells.map(Iterator::collect).collect())
 }

@@ -1,6 +1,6 @@
 //! The bill AWS published: two months of a real Cost and Usage Report, cell by cell.
 //!
-//! The files are not ours to hand on. Without them the tests say so and pass.
+//! The files are not ours to hand on: `CUR_FDW_REAL_BILLS` names the folder that has them.
 
 use crate::env::{Env, Test, tests};
 use crate::fixture;
@@ -51,16 +51,7 @@ const NEW_IN_NOVEMBER: [&str; 2] = ["product_category", "resource_tags_user_tag2
 
 /// Where the files are, or nothing, with a word about it.
 pub fn bills() -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/aws-cur-parquet");
-    let folder = std::env::var_os("CUR_FDW_REAL_BILLS").map_or_else(beside, PathBuf::from);
-    let present = MONTHS.iter().all(|month| folder.join(month.file).is_file());
-    if !present {
-        eprintln!(
-            "skipped: no real bill in {} (CUR_FDW_REAL_BILLS)",
-            folder.display()
-        );
-    }
-    present.then_some(folder)
+    fixture::of_others("aws-cur-parquet", &MONTHS.map(|month| month.file))
 }
 
 /// A database of that name, whose server `bills` reads the bucket of the same name with the files as

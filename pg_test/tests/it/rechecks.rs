@@ -1,8 +1,9 @@
 //! Which months a call looks at again, and what that costs.
 
+use crate::ask::value;
 use crate::env::{Env, Test, tests};
 use crate::fixture::{self, press, sync, synced_later, upload};
-use crate::sync::{assert_bills, text};
+use crate::sync::assert_bills;
 use pg_test::Result;
 use pg_test::bills::Report;
 
@@ -25,7 +26,7 @@ fn the_scheduled_call_rechecks_the_two_newest_months_newest_first(env: &Env) -> 
     bills[1..].clone_from_slice(&restated[1..]);
     assert_bills(&mut client, &bills)?;
     let order = "SELECT string_agg(to_char(billing_period, 'MM'), ' ' ORDER BY id) FROM cost_analytics.sync_log";
-    assert_eq!(text(&mut client, order)?, "11 10 09 11 10");
+    assert_eq!(value(&mut client, order)?, "11 10 09 11 10");
     // However long ago a month was closed.
     sync(&mut client)?;
     assert_bills(&mut client, &restated)
@@ -70,7 +71,7 @@ fn nothing_new_costs_every_source_one_listing(env: &Env) -> Result<()> {
     }
     sync(&mut client)?;
     let months = "SELECT count(*)::text FROM cost_analytics.manifests WHERE state = 'loaded'";
-    assert_eq!(text(&mut client, months)?, "9");
+    assert_eq!(value(&mut client, months)?, "9");
     drop(client);
     let mut client = env.cluster.client(name)?;
     let mark = env.gateway.mark()?;

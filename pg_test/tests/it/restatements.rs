@@ -1,8 +1,9 @@
 //! A month that is delivered anew: what it came to before stays on record.
 
+use crate::ask::value;
 use crate::env::{Env, Test, tests};
 use crate::fixture::{press, sync, synced_later, upload};
-use crate::sync::{assert_bills, text};
+use crate::sync::assert_bills;
 use pg_test::Result;
 use pg_test::bills::MonthBill;
 use postgres::Client;
@@ -61,13 +62,13 @@ fn a_restatement_says_what_changed_by_account_and_service(env: &Env) -> Result<(
         "SELECT trim_scale('{}'::numeric - '{}'::numeric)::text",
         second.totals.unblended, first.totals.unblended
     );
-    let difference = text(&mut client, &difference)?;
+    let difference = value(&mut client, &difference)?;
     assert_ne!(
         difference, "0",
         "the sample's restatement changes the total"
     );
     assert_eq!(
-        text(&mut client, shown)?,
+        value(&mut client, shown)?,
         format!("press 2025-11-01 {difference} t 1 t t")
     );
 
@@ -79,7 +80,7 @@ fn a_restatement_says_what_changed_by_account_and_service(env: &Env) -> Result<(
     assert_recorded(&mut client, "new_cost", &first)?;
     let net = "SELECT concat_ws(' ', count(DISTINCT restated_at), trim_scale(sum(difference))) \
                  FROM cost_analytics.restatements";
-    assert_eq!(text(&mut client, net)?, "2 0");
+    assert_eq!(value(&mut client, net)?, "2 0");
     Ok(())
 }
 
@@ -89,6 +90,6 @@ fn a_first_load_and_a_forced_one_are_no_restatements(env: &Env) -> Result<()> {
     sync(&mut client)?;
     client.batch_execute("CALL cost_analytics.cost_sync(force => true)")?;
     let count = "SELECT count(*)::text FROM cost_analytics.restated_costs";
-    assert_eq!(text(&mut client, count)?, "0");
+    assert_eq!(value(&mut client, count)?, "0");
     Ok(())
 }

@@ -1,8 +1,9 @@
 //! Months that are older than a source keeps.
 
+use crate::ask::value;
 use crate::env::{Env, Test, tests};
 use crate::fixture::{press, sync, synced_later, upload};
-use crate::sync::{assert_bills, text};
+use crate::sync::assert_bills;
 use pg_test::Result;
 
 pub const TESTS: &[Test] = tests![
@@ -29,12 +30,12 @@ fn older_months_are_dropped_and_not_read_again(env: &Env) -> Result<()> {
     sync(&mut client)?;
     assert_bills(&mut client, &bills[1..])?;
     assert_eq!(
-        text(&mut client, STATES)?,
+        value(&mut client, STATES)?,
         "09 dropped, 10 loaded, 11 loaded"
     );
-    assert_eq!(text(&mut client, PLAN)?, "09 skip, 10 skip, 11 skip");
+    assert_eq!(value(&mut client, PLAN)?, "09 skip, 10 skip, 11 skip");
     let why = "SELECT why FROM cost_analytics.cost_plan() WHERE billing_period = '2025-09-01'";
-    assert_eq!(text(&mut client, why)?, "older than the 2 months to keep");
+    assert_eq!(value(&mut client, why)?, "older than the 2 months to keep");
     let mark = env.gateway.mark()?;
     sync(&mut client)?;
     assert_eq!(env.gateway.requests_since(mark)?.len(), 1, "one listing");

@@ -1,6 +1,6 @@
 //! What the images are made of: the scripts run here against the real servers, as they run there.
 
-use crate::env::{Env, Test, tests};
+use crate::env::{Env, Test, skip, tests};
 use pg_test::Result;
 use pg_test::bills::{MonthBill, Report};
 use pg_test::postgres::Cluster;
@@ -271,7 +271,7 @@ fn schedule_needs_pg_cron(env: &Env) -> Result<()> {
 
 fn schedule_becomes_a_job(env: &Env) -> Result<()> {
     if !env.installation.has_extension("pg_cron") {
-        println!("pg_cron is not installed for this Postgres, so no job is made");
+        skip("this Postgres has no pg_cron");
         return Ok(());
     }
     deliver(env)?;

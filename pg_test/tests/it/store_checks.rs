@@ -1,27 +1,14 @@
 //! What must hold for every kind of store.
 
 use crate::fixture;
+use crate::refusals::{NOT_IN_PREREQUISITE_STATE, assert_no_secret, error_of, refused};
 use pg_test::Result;
 use pg_test::bills::MonthBill;
+use pg_test::postgres::Cluster;
 use postgres::Client;
-use postgres::error::DbError;
-
-// SQLSTATEs by their names in Postgres's errcodes.txt.
-pub const INVALID_AUTHORIZATION: &str = "28000";
-pub const INSUFFICIENT_PRIVILEGE: &str = "42501";
-pub const NOT_IN_PREREQUISITE_STATE: &str = "55000";
-pub const QUERY_CANCELED: &str = "57014";
-pub const UNDEFINED_FILE: &str = "58P01";
-pub const FDW_PARAMETER_NEEDED: &str = "HV002";
-pub const FDW_INVALID_OPTION_NAME: &str = "HV00D";
-pub const FDW_INVALID_ATTRIBUTE_VALUE: &str = "HV024";
-pub const FDW_NO_CONNECTION: &str = "HV00N";
 
 /// A query of the foreign table that [`table`] makes.
 pub const READ: &str = "SELECT sum(line_item_unblended_cost) FROM t";
-
-/// What stands for a secret, or is a part of one. Base64, as keys are.
-pub const MARKER: &str = "MARKER77";
 
 /// The foreign table `t` over the server `bills`.
 pub fn table(client: &mut Client) -> Result<()> {
@@ -38,6 +25,25 @@ pub fn map(client: &mut Client, options: &str) -> Result<()> {
         "DROP USER MAPPING IF EXISTS FOR CURRENT_USER SERVER bills; \
          CREATE USER MAPPING FOR CURRENT_USER SERVER bills OPTIONS ({options})"
     ))?)
+}
+
+/// What Supabase's extension has of the Vault that matters here: the names, and a view that decrypts.
+pub fn vault(client: &mut Client) -> Result<()> {
+    Ok(client.batch_execute(
+        "CREATE SCHEMA vault; \
+         CREATE TABLE vault.secrets (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), name text, secret text); \
+         CREATE VIEW vault.decrypted_secrets AS \
+           SELECT id, name, secret, reverse(secret) AS decrypted_secret FROM vault.secrets",
+    )?)
+}
+
+/// Adds a secret to the Vault, and returns its id.
+pub fn hide(client: &mut Client, name: &str, secret: Option<&str>) -> Result<String> {
+    let row = client.query_one(
+        "INSERT INTO vault.secrets (name, secret) VALUES ($1, reverse($2)) RETURNING id::text",
+        &[&name, &secret],
+    )?;
+    Ok(row.get(0))
 }
 
 /// A bill's objects, as stores take them.
@@ -89,42 +95,6 @@ pub fn reads_everything(client: &mut Client, bills: &[MonthBill]) -> Result<()> 
     crate::sync::assert_bills(client, bills)
 }
 
-/// The ERROR of a statement, after which the connection works and no secret has shown.
-pub fn error_of(client: &mut Client, sql: &str) -> Result<DbError> {
-    let error = match client.batch_execute(sql) {
-        Ok(()) => return Err(format!("no error from {sql}").into()),
-        Err(error) => error,
-    };
-    let Some(error) = error.as_db_error().cloned() else {
-        return Err(format!("{sql}: the connection broke: {error}").into());
-    };
-    assert_no_marker(sql, &format!("{error:?}"));
-    client.batch_execute("ROLLBACK")?;
-    Ok(error)
-}
-
-/// Asserts the SQLSTATE of an ERROR, and what message and hint say.
-pub fn refused(
-    client: &mut Client,
-    sql: &str,
-    code: &str,
-    message: &str,
-    hint: &str,
-) -> Result<DbError> {
-    let error = error_of(client, sql)?;
-    assert_eq!(error.code().code(), code, "{sql}: {error:?}");
-    assert!(error.message().contains(message), "{sql}: {error:?}");
-    assert!(
-        error.hint().is_some_and(|said| said.contains(hint)),
-        "{sql}: {error:?}"
-    );
-    Ok(error)
-}
-
-pub fn assert_no_marker(what: &str, text: &str) {
-    assert!(!text.contains(MARKER), "{what} shows a secret: {text}");
-}
-
 /// A file is overwritten by `overwrite` between two scans of one statement.
 pub fn notices_an_overwritten_file(
     client: &mut Client,
@@ -145,45 +115,55 @@ pub fn notices_an_overwritten_file(
         "overwritten while it was read",
         "again",
     )
-    .map(drop)
 }
 
-/// With a mapping that holds markers: no statement, plan, check, log or catalog shows one.
-pub fn shows_no_marker(client: &mut Client, log: impl Fn() -> Result<String>) -> Result<()> {
-    client.batch_execute("SET log_error_verbosity = verbose; SET client_min_messages = debug1")?;
-    let before = log()?.len();
+/// With a mapping that holds markers: no statement, notice, plan, check, log or catalog shows one.
+/// `mapper` is the session that made the mapping.
+pub fn shows_no_marker(mapper: &mut Client, cluster: &Cluster, database: &str) -> Result<()> {
+    // To superusers Postgres shows every session's last statement.
+    mapper.batch_execute("SELECT")?;
+    let (mut client, notices) = cluster.listening("postgres", database)?;
+    client.batch_execute("SET log_error_verbosity = verbose; SET client_min_messages = debug5")?;
+    let before = cluster.log()?.len();
     for sql in [
         READ,
         &format!("EXPLAIN (ANALYZE, VERBOSE) {READ}"),
         "SELECT * FROM cost_analytics.cost_discover('bills')",
     ] {
-        error_of(client, sql)?;
+        error_of(&mut client, sql)?;
     }
     let tested = client.query_one(
         "SELECT string_agg(t::text, ' ') FROM cost_analytics.cost_test('bills') t",
         &[],
     )?;
-    assert_no_marker("cost_test", tested.get(0));
-    assert_no_marker("the log", &log()?[before..]);
-    client.batch_execute("RESET client_min_messages; RESET log_error_verbosity")?;
+    assert_no_secret("cost_test", tested.get(0));
+    let heard = notices.take();
+    assert!(!heard.is_empty(), "the session was told nothing");
+    assert_no_secret("a notice", &heard);
+    assert_no_secret("the log", &cluster.log()?[before..]);
     for catalog in ["pg_foreign_server", "pg_foreign_table", "pg_stat_activity"] {
         let all = format!("SELECT coalesce(string_agg(c::text, ' '), '') FROM {catalog} c");
-        assert_no_marker(catalog, client.query_one(&all, &[])?.get(0));
+        assert_no_secret(catalog, client.query_one(&all, &[])?.get(0));
     }
     Ok(())
 }
 
 /// The messages of refused statements. (Postgres itself logs the statement; see the README.)
 pub fn refuses_without_repeating(
-    client: &mut Client,
+    cluster: &Cluster,
+    database: &str,
     statements: &[String],
-    log: impl Fn() -> Result<String>,
 ) -> Result<()> {
-    client.batch_execute("SET log_min_error_statement = panic")?;
-    let before = log()?.len();
+    let (mut client, notices) = cluster.listening("postgres", database)?;
+    client.batch_execute(
+        "SET log_min_error_statement = panic; SET log_error_verbosity = verbose; \
+                        SET client_min_messages = debug1",
+    )?;
+    let before = cluster.log()?.len();
     for sql in statements {
-        error_of(client, sql)?;
+        error_of(&mut client, sql)?;
     }
-    assert_no_marker("the log", &log()?[before..]);
-    Ok(client.batch_execute("RESET log_min_error_statement")?)
+    assert_no_secret("a notice", &notices.take());
+    assert_no_secret("the log", &cluster.log()?[before..]);
+    Ok(())
 }

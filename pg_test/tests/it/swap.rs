@@ -1,12 +1,13 @@
 //! What others notice of a sync: readers nothing but the new month, the store nothing it need not.
 
+use crate::ask::value;
 use crate::backend::soaking;
 use crate::env::{Env, Test, tests};
-use crate::fixture::{self, period, press, sync, synced_later, upload};
-use crate::sync::{assert_bills, text};
+use crate::fixture::{self, press, sync, synced_later, upload};
+use crate::sync::assert_bills;
 use pg_test::Result;
 use pg_test::bills::{MonthBill, Report};
-use postgres::{Client, IsolationLevel, SimpleQueryMessage, Statement};
+use postgres::{Client, IsolationLevel, SimpleQueryMessage};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,6 @@ pub const TESTS: &[Test] = tests![
     a_forced_load_of_the_same_delivery_changes_no_row,
     a_second_version_under_the_prefix_is_not_read,
     nothing_new_over_three_sources_takes_three_listings_and_a_second,
-    a_load_is_not_in_a_readers_way,
 ];
 
 /// What a swap may wait for readers, and what a reader may take beyond that.
@@ -124,7 +124,7 @@ fn restate_beside_a_snapshot(
     upload(env, name, new)?;
     sync(client)?;
     let staged = "SELECT count(*)::text FROM cost_analytics.manifests WHERE state = 'staged'";
-    assert_eq!(text(client, staged)?, "1");
+    assert_eq!(value(client, staged)?, "1");
     assert_eq!(
         snapshot.query_one(READ, &[])?.get::<_, String>(0),
         said_of(old)
@@ -141,7 +141,7 @@ fn restate_beside_a_snapshot(
         .filter(|r| r.path.ends_with(".parquet"))
         .collect();
     assert!(data.is_empty(), "downloaded again: {data:?}");
-    assert_eq!(text(client, READ)?, said_of(new));
+    assert_eq!(value(client, READ)?, said_of(new));
     // So that the loop has seen it, too.
     std::thread::sleep(Duration::from_millis(50));
     Ok(())
@@ -160,16 +160,16 @@ fn a_forced_load_of_the_same_delivery_changes_no_row(env: &Env) -> Result<()> {
              FROM pg_inherits WHERE inhparent = 'cost_analytics.raw_press'::regclass), \
           (SELECT string_agg(concat_ws(' ', id, state, rows, unblended, in_raw, in_costs), ', ' ORDER BY id) \
              FROM cost_analytics.manifests))";
-    let before = text(&mut client, contents)?;
+    let before = value(&mut client, contents)?;
     let leaves = "SELECT string_agg(oid::text, ' ' ORDER BY oid) FROM pg_class WHERE relname ~ '^raw_press_'";
-    let first = text(&mut client, leaves)?;
+    let first = value(&mut client, leaves)?;
     client.batch_execute("CALL cost_analytics.cost_sync(force => true)")?;
     assert_ne!(
-        text(&mut client, leaves)?,
+        value(&mut client, leaves)?,
         first,
         "nothing was loaded again"
     );
-    assert_eq!(text(&mut client, contents)?, before);
+    assert_eq!(value(&mut client, contents)?, before);
     assert_bills(&mut client, &bills)
 }
 
@@ -225,7 +225,7 @@ fn nothing_new_over_three_sources_takes_three_listings_and_a_second(env: &Env) -
     sync(&mut client)?;
     let first = began.elapsed();
     let loaded = "SELECT count(*)::text FROM cost_analytics.manifests WHERE state = 'loaded'";
-    assert_eq!(text(&mut client, loaded)?, (3 * months).to_string());
+    assert_eq!(value(&mut client, loaded)?, (3 * months).to_string());
 
     // A new session, for nothing it has cached may be what saves the requests.
     let mut client = env.cluster.client(name)?;
@@ -240,117 +240,6 @@ fn nothing_new_over_three_sources_takes_three_listings_and_a_second(env: &Env) -
     assert!(took < Duration::from_secs(1), "{took:?}");
     if soaking() {
         println!("3 sources x {months} months: {took:?} for nothing new, {first:?} for everything");
-    }
-    Ok(())
-}
-
-/// How long a query took, each time.
-struct Times(Vec<Duration>);
-
-impl Times {
-    fn quantile(&self, percent: usize) -> f64 {
-        let mut sorted = self.0.clone();
-        sorted.sort();
-        sorted[(sorted.len() - 1) * percent / 100].as_secs_f64() * 1e3
-    }
-
-    fn shown(&self) -> String {
-        let [low, median, high, most] = [25, 50, 75, 95].map(|percent| self.quantile(percent));
-        format!("{median:.2} ms (quartiles {low:.2} to {high:.2}, 95 % {most:.2})")
-    }
-}
-
-/// A session that asks for a month of the costs, again and again.
-struct Reader {
-    client: Client,
-    query: Statement,
-    queries: usize,
-}
-
-impl Reader {
-    fn new(mut client: Client, bill: &MonthBill, queries: usize) -> Result<Self> {
-        let query = client.prepare(&format!(
-            "SELECT date, service, sum(cost) FROM cost_analytics.costs \
-              WHERE billing_period = '{}' GROUP BY 1, 2",
-            period(bill)
-        ))?;
-        Ok(Reader {
-            client,
-            query,
-            queries,
-        })
-    }
-
-    fn times(&mut self) -> Result<Times> {
-        let mut times = Vec::with_capacity(self.queries);
-        for _ in 0..self.queries {
-            let began = Instant::now();
-            let rows = self.client.query(&self.query, &[])?;
-            times.push(began.elapsed());
-            assert!(!rows.is_empty());
-            // So that the queries spread over a load.
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        Ok(Times(times))
-    }
-}
-
-/// The reader's times while months are loaded, and how many were.
-fn times_during_loads(reader: &mut Reader, mut loader: Client) -> Result<(Times, usize)> {
-    let over = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        let loads = scope.spawn(|| -> Result<usize> {
-            let mut loads = 0;
-            while !over.load(Ordering::SeqCst) {
-                loader.batch_execute("CALL cost_analytics.cost_sync(force => true)")?;
-                loads += 1;
-            }
-            Ok(loads)
-        });
-        let ends = SetOnDrop(&over);
-        let times = reader.times();
-        drop(ends);
-        let loads = loads.join().expect("the loader does not panic")?;
-        Ok((times?, loads))
-    })
-}
-
-/// A measurement: how much slower a reader of the costs is while a month is loaded.
-fn a_load_is_not_in_a_readers_way(env: &Env) -> Result<()> {
-    let name = "swap-beside";
-    let (runs, rows, queries) = if soaking() {
-        (3, 200_000, 200)
-    } else {
-        (1, 5_000, 20)
-    };
-    let report = Report {
-        rows_per_month: rows,
-        rows_per_file: rows / 4,
-        ..press()
-    };
-    let bill = report.month(2025, 11, 0);
-    let mut client = synced_later(env, name, std::slice::from_ref(&bill))?;
-    sync(&mut client)?;
-    let mut reader = Reader::new(env.cluster.client(name)?, &bill, queries)?;
-    for _ in 0..runs {
-        client.batch_execute("VACUUM ANALYZE cost_analytics.costs_daily")?;
-        let before = reader.times()?;
-        let (during, loads) = times_during_loads(&mut reader, env.cluster.client(name)?)?;
-        let after = reader.times()?;
-        assert!(loads > 0, "nothing was loaded meanwhile");
-        if soaking() {
-            let ratio = |of: &Times| of.quantile(50) / before.quantile(50);
-            println!(
-                "{queries} queries of costs; loads of {rows} rows meanwhile: {loads}\n  \
-                   before {}\n  during {}\n  after  {}\n  \
-                   during / before {:.2}; after / before, which is noise, {:.2}",
-                before.shown(),
-                during.shown(),
-                after.shown(),
-                ratio(&during),
-                ratio(&after)
-            );
-        }
     }
     Ok(())
 }

@@ -1,7 +1,9 @@
 //! `cost_sync()`: every month whole, exact, once, and never half of one in sight.
 
+use crate::ask::value;
 use crate::env::{Env, Test, tests};
-use crate::fixture::{self, period, press, sync, synced_later, upload};
+use crate::fixture::{self, LATE, period, press, sync, synced_later, upload, wait_for};
+use crate::refusals::{INSUFFICIENT_PRIVILEGE, fails, failure};
 use pg_test::Result;
 use pg_test::bills::{MonthBill, Report, status_file};
 use pg_test::fault::{Fault, Proxy};
@@ -31,18 +33,9 @@ pub const TESTS: &[Test] = tests![
 ];
 
 const SOON: Duration = Duration::from_secs(1);
-const LATE: Duration = Duration::from_secs(60);
 /// How often each month was loaded.
 const LOADS: &str = "SELECT string_agg(loads::text, ' ') FROM \
     (SELECT count(*) AS loads FROM cost_analytics.sync_log WHERE status = 'loaded' GROUP BY billing_period) AS months";
-
-/// The only value of a query, as text.
-pub fn text(client: &mut Client, query: &str) -> Result<String> {
-    let row = client.query_one(query, &[])?;
-    Ok(row
-        .get::<_, Option<String>>(0)
-        .unwrap_or_else(|| "NULL".to_owned()))
-}
 
 /// That exactly these months are there, with every row and to the last digit.
 pub fn assert_bills(client: &mut Client, bills: &[MonthBill]) -> Result<()> {
@@ -54,12 +47,12 @@ pub fn assert_bills(client: &mut Client, bills: &[MonthBill]) -> Result<()> {
                FROM cost_analytics.costs WHERE billing_period = '{month}'"
         );
         let expected = format!("{} {}", totals.unblended, totals.rows);
-        assert_eq!(text(client, &query)?, expected, "costs of {month}");
+        assert_eq!(value(client, &query)?, expected, "costs of {month}");
         let query = format!(
             "SELECT count(*)::text FROM cost_analytics.raw_press WHERE billing_period = '{month}'"
         );
         assert_eq!(
-            text(client, &query)?,
+            value(client, &query)?,
             totals.rows.to_string(),
             "rows of {month}"
         );
@@ -68,17 +61,17 @@ pub fn assert_bills(client: &mut Client, bills: &[MonthBill]) -> Result<()> {
               WHERE billing_period = '{month}' AND state = 'loaded'"
         );
         let expected = format!("{} {}", totals.rows, totals.unblended);
-        assert_eq!(text(client, &query)?, expected, "ledger of {month}");
+        assert_eq!(value(client, &query)?, expected, "ledger of {month}");
     }
     let months = bills.len().to_string();
     for relation in ["costs", "raw_press"] {
         let query =
             format!("SELECT count(DISTINCT billing_period)::text FROM cost_analytics.{relation}");
-        assert_eq!(text(client, &query)?, months, "months in {relation}");
+        assert_eq!(value(client, &query)?, months, "months in {relation}");
     }
     let leftover = "SELECT string_agg(relname, ' ') FROM pg_class \
                      WHERE relnamespace = 'cost_analytics'::regnamespace AND relname ~ '_new$'";
-    assert_eq!(text(client, leftover)?, "NULL", "tables left over");
+    assert_eq!(value(client, leftover)?, "NULL", "tables left over");
     Ok(())
 }
 
@@ -89,7 +82,7 @@ fn versions(client: &mut Client, month: Option<&str>) -> Result<String> {
     });
     let mut versions = String::new();
     for table in ["costs_daily", "manifests", "sync_log", "schema_changes"] {
-        versions += &text(
+        versions += &value(
             client,
             &format!(
                 "SELECT '{table}' || coalesce(string_agg(concat_ws(' ', xmin, ctid), ',' ORDER BY ctid), '') \
@@ -98,7 +91,7 @@ fn versions(client: &mut Client, month: Option<&str>) -> Result<String> {
         )?;
     }
     let leaves = month.map_or_else(String::new, |month| month[..7].replace('-', "_"));
-    versions += &text(
+    versions += &value(
         client,
         &format!(
             "SELECT string_agg(concat_ws(' ', oid, relname, relfilenode), ',' ORDER BY oid) FROM pg_class \
@@ -114,21 +107,6 @@ fn reads<'a>(requests: &'a [Request], suffix: &str) -> Vec<&'a Request> {
         .iter()
         .filter(|request| request.method == "GET" && request.path.ends_with(suffix))
         .collect()
-}
-
-/// The message, detail and hint of what must fail in the database.
-fn failure<T>(result: Result<T>) -> String {
-    let error = result.err().expect("this must fail");
-    let error = error
-        .downcast::<postgres::Error>()
-        .expect("an error of Postgres's");
-    let database = error.as_db_error().expect("the server's own error");
-    format!(
-        "{} / {} / {}",
-        database.message(),
-        database.detail().unwrap_or_default(),
-        database.hint().unwrap_or_default()
-    )
 }
 
 fn months_add_up_to_the_last_digit(env: &Env) -> Result<()> {
@@ -185,7 +163,7 @@ fn a_restatement_replaces_its_month_only(env: &Env) -> Result<()> {
     assert_eq!(others(&mut client)?, before);
     let states = "SELECT string_agg(state::text, ' ' ORDER BY id) FROM cost_analytics.manifests \
                    WHERE billing_period = '2025-11-01'";
-    assert_eq!(text(&mut client, states)?, "superseded loaded");
+    assert_eq!(value(&mut client, states)?, "superseded loaded");
     Ok(())
 }
 
@@ -212,14 +190,14 @@ fn a_reader_sees_one_delivery_and_the_swap_waits(env: &Env) -> Result<()> {
     assert!(began.elapsed() < LATE / 2, "the sync waits for no reader");
     let state = "SELECT string_agg(state::text, ' ' ORDER BY id) FROM cost_analytics.manifests \
                   WHERE billing_period = '2025-11-01'";
-    assert_eq!(text(&mut client, state)?, "loaded staged");
+    assert_eq!(value(&mut client, state)?, "loaded staged");
     assert_eq!(
         transaction.query_one(read, &[])?.get::<_, String>(0),
         before
     );
     // Nor is a new reader queued behind the swap.
     assert_eq!(
-        text(
+        value(
             &mut env.cluster.client("sync-reader")?,
             "SELECT (count(*) > 0)::text FROM cost_analytics.raw_press"
         )?,
@@ -245,7 +223,7 @@ fn another_session_swaps_a_staged_month_unread(env: &Env) -> Result<()> {
     drop(client);
     let mut client = env.cluster.client(name)?;
     let staged = "SELECT count(*)::text FROM cost_analytics.manifests WHERE state = 'staged'";
-    assert_eq!(text(&mut client, staged)?, "3");
+    assert_eq!(value(&mut client, staged)?, "3");
     let mark = env.gateway.mark()?;
     sync(&mut client)?;
     let requests = env.gateway.requests_since(mark)?;
@@ -278,17 +256,6 @@ fn behind_a_proxy(env: &Env, name: &str, bills: &[MonthBill]) -> Result<(Client,
     Ok((client, proxy))
 }
 
-fn wait_for(what: &str, mut come: impl FnMut() -> Result<bool>) -> Result<()> {
-    let began = Instant::now();
-    while !come()? {
-        if began.elapsed() > LATE {
-            return Err(format!("this never happened: {what}").into());
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    Ok(())
-}
-
 fn a_killed_backend_leaves_no_half_month(env: &Env) -> Result<()> {
     let name = "sync-killed";
     let bills = [press().month(2025, 10, 0), large().month(2025, 11, 0)];
@@ -307,7 +274,7 @@ fn a_killed_backend_leaves_no_half_month(env: &Env) -> Result<()> {
     for (fault, moment) in moments {
         let mut victim = env.cluster.client(name)?;
         let mut watcher = env.cluster.client(name)?;
-        let pid = text(&mut victim, "SELECT pg_backend_pid()::text")?;
+        let pid = value(&mut victim, "SELECT pg_backend_pid()::text")?;
         proxy.set(fault);
         std::thread::scope(|scope| -> Result<()> {
             let call = scope.spawn(move || sync(&mut victim).is_err());
@@ -331,7 +298,7 @@ fn a_killed_backend_leaves_no_half_month(env: &Env) -> Result<()> {
             Ok(watcher.simple_query("SELECT").is_err())
         })?;
         wait_for("recovery", || Ok(env.cluster.client(name).is_ok()))?;
-        let half = text(
+        let half = value(
             &mut env.cluster.client(name)?,
             "SELECT (SELECT count(*) FROM cost_analytics.raw_press)::text",
         )?;
@@ -369,7 +336,7 @@ fn a_broken_month_does_not_stop_the_others(env: &Env) -> Result<()> {
         assert!(error.contains(part), "{part} is not in: {error}");
     }
     assert_bills(&mut client, &bills[2..])?;
-    let log = text(
+    let log = value(
         &mut client,
         "SELECT string_agg(concat_ws(' ', billing_period, status, error_message), E'\\n' ORDER BY billing_period) \
            FROM cost_analytics.sync_log",
@@ -458,7 +425,7 @@ fn new_columns_are_followed_and_recorded(env: &Env) -> Result<()> {
     // The first month's columns are still the file's own.
     let query =
         "SELECT count(*)::text FROM cost_analytics.press WHERE billing_period = '2025-09-01'";
-    assert_eq!(text(&mut client, query)?, bills[0].totals.rows.to_string());
+    assert_eq!(value(&mut client, query)?, bills[0].totals.rows.to_string());
     Ok(())
 }
 
@@ -487,7 +454,7 @@ fn files_outside_the_manifest_are_not_read(env: &Env) -> Result<()> {
     assert_bills(&mut client, &bills)?;
     let query =
         "SELECT count(*)::text FROM cost_analytics.press WHERE billing_period = '2025-11-01'";
-    assert_eq!(text(&mut client, query)?, bills[2].totals.rows.to_string());
+    assert_eq!(value(&mut client, query)?, bills[2].totals.rows.to_string());
     let requests = env.gateway.requests_since(mark)?;
     for key in [&surplus, &status.key] {
         assert_eq!(reads(&requests, key).len(), 0, "{key} was read");
@@ -499,23 +466,18 @@ fn two_syncs_at_once_keep_every_row_once(env: &Env) -> Result<()> {
     let name = "sync-twice";
     let bills = press().all();
     let mut client = synced_later(env, name, &bills)?;
-    let mut errors = Vec::new();
     std::thread::scope(|scope| -> Result<()> {
         let mut calls = Vec::new();
         for _ in 0..2 {
             let mut client = env.cluster.client(name)?;
             calls.push(scope.spawn(move || sync(&mut client)));
         }
+        // Neither fails: whoever comes second is told so by a notice.
         for call in calls {
-            errors.extend(call.join().expect("the thread does not panic").err());
+            call.join().expect("the thread does not panic")?;
         }
         Ok(())
     })?;
-    // Whoever comes second may be told so, and of nothing else.
-    for error in errors {
-        let error = failure::<()>(Err(error));
-        assert!(error.contains("another session is loading"), "{error}");
-    }
     assert_bills(&mut client, &bills)?;
     sync(&mut client)?;
     assert_bills(&mut client, &bills)
@@ -533,21 +495,19 @@ fn a_plan_grown_old_loads_nothing_again(env: &Env) -> Result<()> {
          SELECT source_name, billing_period, fingerprint FROM cost_analytics.cost_plan(months => 1)",
     )?;
     let mut slow = env.cluster.client(name)?;
-    let pid = text(&mut slow, "SELECT pg_backend_pid()::text")?;
+    let pid = fixture::pid(&mut slow)?;
     std::thread::scope(|scope| -> Result<()> {
         let call = scope.spawn(move || sync(&mut slow));
-        let waits =
-            format!("SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = {pid}");
-        wait_for("the second session waits", || {
-            let row = client.query_one(&waits, &[])?;
-            Ok(row.get::<_, Option<bool>>(0) == Some(true))
-        })?;
-        client.batch_execute("CALL cost_analytics.cost_sync(until => '2025-10')")?;
+        let locked = fixture::wait_until_locked(&mut client, pid);
+        let loaded = client.batch_execute("CALL cost_analytics.cost_sync(until => '2025-10')");
+        // Whatever failed: the session that waits is let go.
         transaction.rollback()?;
+        locked?;
+        loaded?;
         call.join().expect("the thread does not panic")
     })?;
     assert_bills(&mut client, &bills)?;
-    assert_eq!(text(&mut client, LOADS)?, "1 1 1", "loads of each month");
+    assert_eq!(value(&mut client, LOADS)?, "1 1 1", "loads of each month");
     Ok(())
 }
 
@@ -574,11 +534,11 @@ fn arguments_choose_the_months(env: &Env) -> Result<()> {
     // Raw off keeps the costs and no raw rows.
     let costs = "SELECT md5(string_agg(c::text, ' ' ORDER BY c::text)) FROM \
         (SELECT date, account_id, service, region, line_item_type, cost FROM cost_analytics.costs) AS c";
-    let kept = text(&mut client, costs)?;
+    let kept = value(&mut client, costs)?;
     client.batch_execute("CALL cost_analytics.cost_sync(raw => false, force => true)")?;
-    assert_eq!(text(&mut client, costs)?, kept);
+    assert_eq!(value(&mut client, costs)?, kept);
     let raw = "SELECT count(*)::text FROM cost_analytics.raw_press";
-    assert_eq!(text(&mut client, raw)?, "0");
+    assert_eq!(value(&mut client, raw)?, "0");
     Ok(())
 }
 
@@ -621,10 +581,10 @@ fn a_stalled_download_can_be_cancelled(env: &Env) -> Result<()> {
         proxy.set(Fault::Pass);
         client.batch_execute("SET statement_timeout = 0")?;
         let count = "SELECT count(*)::text FROM cost_analytics.press";
-        assert_eq!(text(&mut client, count)?, bills[0].totals.rows.to_string());
+        assert_eq!(value(&mut client, count)?, bills[0].totals.rows.to_string());
     }
 
-    let pid = text(&mut client, "SELECT pg_backend_pid()::text")?;
+    let pid = value(&mut client, "SELECT pg_backend_pid()::text")?;
     let mut canceller = env.cluster.client(name)?;
     proxy.set(Fault::StallAfter(100_000));
     let (mut client, error, took) = std::thread::scope(|scope| -> Result<_> {
@@ -654,7 +614,7 @@ fn session_settings_do_not_change_costs(env: &Env) -> Result<()> {
     let costs = "SELECT string_agg(concat_ws('|', date, account_id, service, region, cost, currency, \
                      billing_period, line_item_type, line_items, extract(epoch FROM time)), E'\\n' \
                    ORDER BY date, account_id, service, region, line_item_type, cost) FROM cost_analytics.costs";
-    let expected = text(&mut client, costs)?;
+    let expected = value(&mut client, costs)?;
     let mut odd = env.cluster.client("sync-session")?;
     odd.batch_execute(
         "SET TimeZone = 'Pacific/Kiritimati'; SET extra_float_digits = 0; SET DateStyle = 'SQL, DMY'; \
@@ -662,7 +622,7 @@ fn session_settings_do_not_change_costs(env: &Env) -> Result<()> {
     )?;
     odd.batch_execute("CALL cost_analytics.cost_sync(force => true)")?;
     assert_bills(&mut client, &bills)?;
-    assert!(text(&mut client, costs)? == expected, "costs differ");
+    assert!(value(&mut client, costs)? == expected, "costs differ");
     Ok(())
 }
 
@@ -703,20 +663,9 @@ fn roles_suffice_and_bound(env: &Env) -> Result<()> {
         "DELETE FROM cost_analytics.costs_daily",
         "SELECT * FROM cost_analytics.press LIMIT 1",
     ] {
-        let error = viewer.batch_execute(statement).expect_err(statement);
-        assert_eq!(
-            error.code(),
-            Some(&SqlState::INSUFFICIENT_PRIVILEGE),
-            "{error:?}"
-        );
+        fails(&mut viewer, statement, INSUFFICIENT_PRIVILEGE)?;
     }
-    let error = stranger
-        .batch_execute("SELECT * FROM cost_analytics.costs LIMIT 1")
-        .expect_err("a stranger");
-    assert_eq!(
-        error.code(),
-        Some(&SqlState::INSUFFICIENT_PRIVILEGE),
-        "{error:?}"
-    );
+    let read = "SELECT * FROM cost_analytics.costs LIMIT 1";
+    fails(&mut stranger, read, INSUFFICIENT_PRIVILEGE)?;
     Ok(())
 }

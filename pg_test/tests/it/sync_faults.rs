@@ -2,10 +2,10 @@
 //!
 //! `cargo soak-sync` strikes 50 times with each fault, `cargo verify` twice.
 
+use crate::ask::value;
 use crate::backend::soaking;
-use crate::env::{Env, Test, tests};
-use crate::fixture::{self, period, press, sync, upload};
-use crate::sync::text;
+use crate::env::{Env, Test, number, skip, tests};
+use crate::fixture::{self, period, press, sync, upload, wait_for};
 use pg_test::Result;
 use pg_test::bills::rng::Rng;
 use pg_test::bills::{MonthBill, Report};
@@ -38,7 +38,6 @@ const ROUNDS: (u64, u64) = (50, 2);
 /// Deliveries of each month: the one that is loaded, a new one, and one that comes during the load.
 const VERSIONS: usize = 3;
 const MONTHS: usize = 3;
-const LATE: Duration = Duration::from_secs(60);
 
 /// Sessions give up at the first failure, so that it is the fault that ends them.
 const NO_RETRIES: &str = "SET cur_fdw.retries = 0";
@@ -161,7 +160,7 @@ impl<'e> Bench<'e> {
         let mut client = self.env.cluster.client(self.name)?;
         let unfinished = "SELECT string_agg(concat_ws(' ', billing_period, state), ', ') \
             FROM cost_analytics.manifests WHERE state NOT IN ('loaded', 'superseded')";
-        assert_eq!(text(&mut client, unfinished)?, "NULL", "states left over");
+        assert_eq!(value(&mut client, unfinished)?, "NULL", "states left over");
         Ok(noticed)
     }
 
@@ -183,13 +182,13 @@ impl<'e> Bench<'e> {
                    (SELECT concat_ws('/', rows, trim_scale(unblended)) \
                       FROM cost_analytics.manifests {of_month} AND state = 'loaded'))"
             );
-            let said = text(&mut client, &said)?;
+            let said = value(&mut client, &said)?;
             let whole = may_be.iter().map(|&version| said_of(&versions[version]));
             let whole: Vec<String> = whole.collect();
             assert!(whole.contains(&said), "{month}: {said}, not {whole:#?}");
         }
         for (what, query) in LEFTOVERS {
-            assert_eq!(text(&mut client, query)?, "NULL", "{what} left over");
+            assert_eq!(value(&mut client, query)?, "NULL", "{what} left over");
         }
         Ok(())
     }
@@ -233,26 +232,21 @@ impl Drop for Round {
     }
 }
 
-/// A number from the environment.
-fn setting(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
-}
-
 /// What the moments follow from.
-fn seed() -> u64 {
-    setting("CUR_FDW_SEED").unwrap_or(1)
+fn seed() -> Result<u64> {
+    number("CUR_FDW_SEED", 1)
 }
 
 /// Strikes again and again.
 fn rounds(env: &Env, name: &'static str, strike: Strike) -> Result<()> {
-    let seed = seed();
+    let seed = seed()?;
     strike_often(Bench::new(env, name, seed)?, seed, strike)
 }
 
 fn strike_often(mut bench: Bench, seed: u64, strike: Strike) -> Result<()> {
     let (soak, sample) = ROUNDS;
     let rounds = if soaking() { soak } else { sample };
-    let rounds = setting("CUR_FDW_ROUNDS").unwrap_or(rounds);
+    let rounds = number("CUR_FDW_ROUNDS", rounds)?;
     let began = Instant::now();
     let mut noticed = 0;
     for round in 1..=rounds {
@@ -294,32 +288,21 @@ fn sync_while(
     })
 }
 
-fn wait_for(what: &str, mut come: impl FnMut() -> bool) -> Result<()> {
-    let began = Instant::now();
-    while !come() {
-        if began.elapsed() > LATE {
-            return Err(format!("this never happened: {what}").into());
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    Ok(())
-}
-
 fn a_killed_backend_leaves_whole_months(env: &Env) -> Result<()> {
     rounds(env, "faults-kill", &|bench, _| {
         let mut victim = bench.session()?;
         let mut watcher = bench.session()?;
-        let pid = text(&mut victim, "SELECT pg_backend_pid()::text")?;
+        let pid = value(&mut victim, "SELECT pg_backend_pid()::text")?;
         let moment = bench.moment();
         let error = sync_while(victim, |_| {
             std::thread::sleep(moment);
             process::output(Command::new("kill").args(["-9", &pid]))?;
             // All sessions end before the server recovers; until then it would take new ones.
             wait_for("the end of the other sessions", || {
-                watcher.simple_query("SELECT").is_err()
+                Ok(watcher.simple_query("SELECT").is_err())
             })
         })?;
-        wait_for("recovery", || bench.session().is_ok())?;
+        wait_for("recovery", || Ok(bench.session().is_ok()))?;
         Ok(error.is_some())
     })
 }
@@ -392,7 +375,7 @@ fn a_delivery_during_the_load_leaves_whole_months(env: &Env) -> Result<()> {
             .proxy
             .set(Fault::StallAfter(bench.rng.below(largest())));
         let error = sync_while(victim, |over| {
-            wait_for("a response is held", || bench.proxy.stalled() || over())?;
+            wait_for("a response is held", || Ok(bench.proxy.stalled() || over()))?;
             bench.deliver(restated, 1)?;
             bench.proxy.set(Fault::Pass);
             Ok(())
@@ -403,7 +386,7 @@ fn a_delivery_during_the_load_leaves_whole_months(env: &Env) -> Result<()> {
 
 /// AWS overwrites the files first and the manifest last. Between the two a load takes what is there.
 fn a_delivery_seen_half_is_replaced_by_the_next_call(env: &Env) -> Result<()> {
-    let mut bench = Bench::new(env, "faults-half", seed())?;
+    let mut bench = Bench::new(env, "faults-half", seed()?)?;
     bench.deliver(&[2], 1)?;
     let next = &deliveries()[2][(bench.delivered[2] + 1) % VERSIONS];
     let first = next
@@ -433,7 +416,7 @@ impl Disk {
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", "size=64m", "tmpfs"]);
         if let Err(error) = process::output(mount.arg(disk.0.path())) {
-            eprintln!("the disk was not filled, for none could be mounted: {error}");
+            skip(format!("no disk could be mounted to be filled: {error}"));
             return Ok(None);
         }
         process::give(disk.0.path(), user)?;
@@ -485,7 +468,7 @@ fn a_full_disk_leaves_whole_months(env: &Env) -> Result<()> {
     ] {
         client.batch_execute(&statement)?;
     }
-    let seed = seed();
+    let seed = seed()?;
     let bench = Bench::over(env, name, seed, env.cluster.client(name)?)?;
     strike_often(bench, seed, &|bench, _| {
         let victim = bench.session()?;
@@ -515,12 +498,12 @@ fn a_lock_timeout_leaves_whole_months(env: &Env) -> Result<()> {
         let error = sync_while(victim, |over| {
             std::thread::sleep(moment);
             holder.batch_execute(&format!("BEGIN; {hold}"))?;
-            wait_for("the sync is over", over)
+            wait_for("the sync is over", || Ok(over()))
         })?;
         let mut client = bench.session()?;
         let staged =
             "SELECT (count(*) > 0)::text FROM cost_analytics.manifests WHERE state = 'staged'";
-        Ok(error.is_some() || text(&mut client, staged)? == "true")
+        Ok(error.is_some() || value(&mut client, staged)? == "true")
     })
 }
 

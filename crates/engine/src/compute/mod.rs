@@ -18,9 +18,9 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
-use crate::Kind;
 use crate::expr::{Part, Unit};
 use crate::json_text::json_text;
+use crate::{Kind, json};
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use like::Pattern;
 
@@ -90,8 +90,10 @@ pub(crate) enum Kernel {
     /// A conversion that loses nothing, out of the optimizer's sight: it would compare the value
     /// before the conversion with the other side converted back, which may lose something.
     Convert(DataType),
-    /// A map or a list as JSON.
+    /// A map, a list, a number or the like as JSON.
     ToJson,
+    /// The JSON that text means, of the column of this name in the files.
+    TextToJson(String),
     /// The value itself. DataFusion reads no condition on it into the files: the decoder of Parquet
     /// passes over conditions on maps and lists, whose columns a file only shows when it is opened.
     AboveScan,
@@ -140,6 +142,7 @@ impl Kernel {
             Self::RegionOfZone => "region_of_zone",
             Self::Convert(_) => "convert",
             Self::ToJson => "to_json",
+            Self::TextToJson(_) => "text_to_json",
             Self::AboveScan => "above_scan",
         }
     }
@@ -155,7 +158,7 @@ impl Kernel {
             Self::Like(_) | Self::StartsWith(_) => DataType::Boolean,
             Self::RegionOfZone => DataType::Utf8View,
             Self::Convert(to) => to.clone(),
-            Self::ToJson | Self::AboveScan => Kind::Jsonb.arrow(),
+            Self::ToJson | Self::TextToJson(_) | Self::AboveScan => Kind::Jsonb.arrow(),
         }
     }
 
@@ -221,6 +224,7 @@ impl Kernel {
                 arrow::compute::cast_with_options(array, to, &strict)?
             }
             Self::ToJson => json_text(array)?,
+            Self::TextToJson(column) => json::of_text(array, column)?,
             Self::AboveScan => make_array(array.to_data()),
         })
     }

@@ -2,11 +2,10 @@
 //!
 //! Bills repeat themselves: a cell that says what the one above it says is not looked at again.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, NullBufferBuilder, PrimitiveArray, StringBuilder, StringViewArray,
+    Array, ArrayRef, BooleanArray, NullBufferBuilder, PrimitiveArray, StringViewArray,
     StringViewBuilder,
 };
 use arrow::datatypes::{
@@ -14,8 +13,8 @@ use arrow::datatypes::{
     TimestampMicrosecondType,
 };
 
-use super::{instant, json};
-use crate::Kind;
+use super::instant;
+use crate::{Kind, json};
 
 /// The record whose cell is none of the type, and the type's name in SQL.
 pub(super) type Unfit = (usize, &'static str);
@@ -29,15 +28,15 @@ pub(super) fn array<'a>(
     kind: Kind,
 ) -> Result<ArrayRef, Unfit> {
     match kind {
-        Kind::Text => Ok(Arc::new(texts(cells))),
+        Kind::Text => made(views(cells, |_| true), "text"),
         Kind::Bool => booleans(cells),
         Kind::Int2 => primitives::<Int16Type>(cells, "smallint", |cell| cell.parse().ok()),
         Kind::Int4 => primitives::<Int32Type>(cells, "integer", |cell| cell.parse().ok()),
         Kind::Int8 => primitives::<Int64Type>(cells, "bigint", |cell| cell.parse().ok()),
         Kind::Float4 => primitives::<Float32Type>(cells, "real", real),
         Kind::Float8 => primitives::<Float64Type>(cells, "double precision", double),
-        Kind::Numeric => numerics(cells),
-        Kind::Jsonb => jsons(cells),
+        Kind::Numeric => made(views(cells, |cell| double(cell).is_some()), "numeric"),
+        Kind::Jsonb => made(json::array_of(cells), "JSON"),
         Kind::Date => primitives::<Date32Type>(cells, "date", instant::day),
         Kind::Timestamp => {
             primitives::<TimestampMicrosecondType>(cells, "timestamp", instant::instant)
@@ -51,19 +50,35 @@ pub(super) fn array<'a>(
     }
 }
 
+fn made(array: Result<impl Array + 'static, usize>, name: &'static str) -> Result<ArrayRef, Unfit> {
+    match array {
+        Ok(array) => Ok(Arc::new(array)),
+        Err(record) => Err((record, name)),
+    }
+}
+
 /// Equal neighbours become one view, by which readers of the batch know that they are equal.
-fn texts<'a>(cells: impl ExactSizeIterator<Item = Option<&'a str>>) -> StringViewArray {
+///
+/// # Errors
+/// The first cell that is not fit.
+fn views<'a>(
+    cells: impl ExactSizeIterator<Item = Option<&'a str>>,
+    is_fit: impl Fn(&str) -> bool,
+) -> Result<StringViewArray, usize> {
     let mut builder = StringViewBuilder::with_capacity(cells.len());
     let mut run = (None, 0);
-    for cell in cells {
+    for (record, cell) in cells.enumerate() {
         if cell != run.0 {
+            if cell.is_some_and(|cell| !is_fit(cell)) {
+                return Err(record);
+            }
             append(&mut builder, run);
             run = (cell, 0);
         }
         run.1 += 1;
     }
     append(&mut builder, run);
-    builder.finish()
+    Ok(builder.finish())
 }
 
 fn append(builder: &mut StringViewBuilder, (cell, times): (Option<&str>, usize)) {
@@ -72,34 +87,6 @@ fn append(builder: &mut StringViewBuilder, (cell, times): (Option<&str>, usize))
         Some(cell) => drop(builder.try_append_value_n(cell, times)),
         None => (0..times).for_each(|_| builder.append_null()),
     }
-}
-
-fn numerics<'a>(cells: impl ExactSizeIterator<Item = Option<&'a str>>) -> Result<ArrayRef, Unfit> {
-    let mut builder = StringViewBuilder::with_capacity(cells.len());
-    for (record, cell) in cells.enumerate() {
-        if cell.is_some_and(|cell| double(cell).is_none()) {
-            return Err((record, "numeric"));
-        }
-        builder.append_option(cell);
-    }
-    Ok(Arc::new(builder.finish()))
-}
-
-fn jsons<'a>(cells: impl ExactSizeIterator<Item = Option<&'a str>>) -> Result<ArrayRef, Unfit> {
-    let mut builder = StringBuilder::with_capacity(cells.len(), 0);
-    let mut last = ("", Cow::Borrowed(""));
-    for (record, cell) in cells.enumerate() {
-        match cell {
-            None => builder.append_null(),
-            Some(cell) => {
-                if cell != last.0 {
-                    last = (cell, json::json(cell).ok_or((record, "JSON"))?);
-                }
-                builder.append_value(&last.1);
-            }
-        }
-    }
-    Ok(Arc::new(builder.finish()))
 }
 
 fn primitives<'a, T: ArrowPrimitiveType>(
@@ -154,7 +141,7 @@ fn real(cell: &str) -> Option<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::array::{Array, AsArray};
+    use arrow::array::AsArray;
 
     fn column(cells: &[Option<&str>], kind: Kind) -> Result<ArrayRef, Unfit> {
         array(cells.iter().copied(), kind)
@@ -169,6 +156,13 @@ mod tests {
         assert_eq!(texts.iter().collect::<Vec<_>>(), cells);
         assert_eq!(texts.views()[1], texts.views()[2]);
         assert_eq!(texts.null_count(), 2);
+
+        let long = "0.1000000000000000055511151231257827";
+        let cells = [Some(long), Some(long), None, Some("2")];
+        let array = column(&cells, Kind::Numeric).unwrap();
+        let numbers = array.as_string_view();
+        assert_eq!(numbers.iter().collect::<Vec<_>>(), cells);
+        assert_eq!(numbers.views()[0], numbers.views()[1], "parsed once");
     }
 
     #[test]

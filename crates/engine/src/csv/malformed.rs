@@ -37,6 +37,12 @@ pub enum Problem {
         /// The most that is read.
         limit: usize,
     },
+    /// A header of more fields than an export has columns.
+    #[error("the header has more than {limit} columns")]
+    TooManyColumns {
+        /// The most that are read.
+        limit: usize,
+    },
     /// Bytes that are no text.
     #[error("column \"{column}\" is not UTF-8: \"{value}\"")]
     NotUtf8 {
@@ -61,7 +67,10 @@ impl Malformed {
     /// The next step for the user.
     pub fn hint(&self) -> String {
         match &self.problem {
-            Problem::FieldCount { .. } | Problem::OpenQuote | Problem::TooLong { .. } => {
+            Problem::FieldCount { .. }
+            | Problem::OpenQuote
+            | Problem::TooLong { .. }
+            | Problem::TooManyColumns { .. } => {
                 "The file is cut off, or a quote or comma in it is wrong. Have the month delivered again, or copy the file again.".to_owned()
             }
             Problem::NotUtf8 { .. } => {
@@ -75,7 +84,7 @@ impl Malformed {
 }
 
 /// A value's first characters on one line.
-pub(super) fn shown(value: &[u8]) -> String {
+pub(crate) fn shown(value: &[u8]) -> String {
     let start = &value[..value.len().min(SHOWN * 4)];
     let text = String::from_utf8_lossy(start);
     let mut shown: String = text

@@ -10,7 +10,6 @@ mod cells;
 mod file;
 mod header;
 mod instant;
-mod json;
 mod malformed;
 mod pieces;
 mod records;
@@ -20,4 +19,5 @@ mod unpack;
 pub use malformed::{Malformed, Problem};
 
 pub(crate) use file::{Object, Wanted, columns};
+pub(crate) use malformed::shown;
 pub(crate) use source::CsvFiles;

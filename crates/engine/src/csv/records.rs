@@ -1,5 +1,6 @@
 //! Text cut into records and fields, a batch of them at a time.
 
+use billing::manifest::MAX_COLUMNS;
 use csv_core::{ReadRecordResult, Reader};
 
 use super::malformed::Problem;
@@ -163,6 +164,11 @@ impl Records {
         if self.filled - self.complete.0 + self.fields_in_record() > limit {
             return Err(self.at_record(Problem::TooLong { limit }));
         }
+        // Each becomes a column with buffers of its own, of which a few KB of gzip could ask for many.
+        if self.width.is_none() && self.fields_in_record() > MAX_COLUMNS {
+            let limit = MAX_COLUMNS;
+            return Err(self.at_record(Problem::TooManyColumns { limit }));
+        }
         let whole = result == ReadRecordResult::Record;
         self.check_width(whole, text[..taken].last())?;
         if whole {
@@ -310,6 +316,17 @@ mod tests {
             }
         );
         assert!(pushed <= RECORD_LIMIT + piece.len());
+    }
+
+    #[test]
+    fn a_header_of_a_million_columns_is_refused_and_the_widest_that_is_read_is_not() {
+        let mut records = Records::new(1000);
+        let most = ",".repeat(MAX_COLUMNS - 1) + "\n";
+        assert_eq!(records.push(most.as_bytes()), Ok(MAX_COLUMNS));
+        assert_eq!(records.take_header().len(), MAX_COLUMNS);
+        let problem = Records::new(1000).push(",".repeat(500_000).as_bytes());
+        let limit = MAX_COLUMNS;
+        assert_eq!(problem, Err((1, Problem::TooManyColumns { limit })));
     }
 
     #[test]

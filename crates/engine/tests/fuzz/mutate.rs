@@ -67,6 +67,10 @@ const MUTATIONS: &[Mutation] = &[
     lie_in_metadata,
     lie_in_metadata,
     lie_in_metadata,
+    announce_in_footer,
+    announce_in_footer,
+    nest,
+    announce_pages,
     lie_in_page,
     lie_in_page,
     lie_in_page,
@@ -161,7 +165,10 @@ fn lie_about_footer_length(
 }
 
 fn encoded(number: i64) -> Vec<u8> {
-    let mut rest = ((number << 1) ^ (number >> 63)) as u64;
+    unsigned(((number << 1) ^ (number >> 63)) as u64)
+}
+
+fn unsigned(mut rest: u64) -> Vec<u8> {
     let mut encoded = Vec::new();
     while rest >= 0x80 {
         encoded.push(rest as u8 | 0x80);
@@ -223,6 +230,165 @@ fn lie_in_metadata(_: &Corpus, valid: &Valid, bytes: &mut Vec<u8>, random: &mut 
     bytes.truncate(valid.footer);
     bytes.extend(footer);
     lie
+}
+
+/// The footer, written by hand in the same order.
+fn replace_footer(valid: &Valid, bytes: &mut Vec<u8>, footer: &[u8]) {
+    bytes.truncate(valid.footer);
+    bytes.extend(footer);
+    bytes.extend((footer.len() as u32).to_le_bytes());
+    bytes.extend(b"PAR1");
+}
+
+/// Writes a lie over the count of a list, or a column's number of parts. Everything else stays.
+fn announce_in_footer(
+    _: &Corpus,
+    valid: &Valid,
+    bytes: &mut Vec<u8>,
+    random: &mut Random,
+) -> String {
+    let footer = &valid.bytes[valid.footer..valid.bytes.len() - 8];
+    let mut counts = counts_of_footer(footer);
+    // Mostly the outermost: columns' chunks have many lists.
+    if random.below(4) > 0 {
+        counts.retain(|count| count.is_outermost);
+    }
+    let Count { place, is_list, .. } = random.pick(&counts).clone();
+    let count = *random.pick(&[1 << 10, 1 << 16, 1 << 20, 1 << 27, i64::from(i32::MAX)]);
+    let lie = match is_list {
+        // The element's type stays, and the count moves behind it.
+        true => {
+            let mut header = vec![0xF0 | footer[place.start] & 0x0F];
+            header.extend(unsigned(count as u64));
+            header
+        }
+        false => encoded(count),
+    };
+    let mut footer = footer.to_vec();
+    footer.splice(place.clone(), lie);
+    replace_footer(valid, bytes, &footer);
+    format!("{count} announced at {} of the footer", place.start)
+}
+
+/// A schema as deep as the footer is long.
+fn nest(_: &Corpus, valid: &Valid, bytes: &mut Vec<u8>, random: &mut Random) -> String {
+    let depth = *random.pick(&[10, 31, 33, 100, 10_000, 60_000, 200_000]);
+    let mut footer = vec![0x15, 2, 0x19, 0xFC];
+    footer.extend(unsigned(depth + 1));
+    // A group that is optional, its name, and its one part.
+    let group = [0x35, 2, 0x18, 1, b'a', 0x15, 2, 0];
+    (0..depth).for_each(|_| footer.extend(group));
+    // Text.
+    footer.extend([0x15, 12, 0x25, 2, 0x18, 1, b'a', 0]);
+    // No rows, no row groups.
+    footer.extend([0x16, 0, 0x19, 0x0C, 0]);
+    replace_footer(valid, bytes, &footer);
+    format!("{depth} columns in each other")
+}
+
+/// Writes a lie over the count of a page index.
+fn announce_pages(_: &Corpus, valid: &Valid, bytes: &mut Vec<u8>, random: &mut Random) -> String {
+    let groups = valid.metadata.row_groups().iter();
+    let indexes: Vec<_> = groups
+        .flat_map(|group| group.columns())
+        .flat_map(|column| [column.offset_index_offset(), column.column_index_offset()])
+        .flatten()
+        .collect();
+    if indexes.is_empty() {
+        return "no index".to_owned();
+    }
+    let at = *random.pick(&indexes) as usize;
+    let count = *random.pick(&[1 << 16, 1 << 24, i32::MAX as u64]);
+    let mut header = vec![0x19, 0xF0 | bytes.get(at + 1).unwrap_or(&0) & 0x0F];
+    header.extend(unsigned(count));
+    let end = (at + header.len()).min(bytes.len());
+    bytes.splice(at.min(end)..end, header);
+    format!("{count} pages announced at {at}")
+}
+
+/// Where a footer says how many elements a list has, or parts a column.
+#[derive(Clone)]
+struct Count {
+    place: Range<usize>,
+    is_list: bool,
+    is_outermost: bool,
+}
+
+/// Walks Thrift's compact protocol.
+fn counts_of_footer(footer: &[u8]) -> Vec<Count> {
+    let mut counts = Vec::new();
+    structure(footer, &mut 0, &[], &mut counts);
+    counts
+}
+
+/// A column's number of parts: field 5 of the structs of field 2.
+const PARTS: [i64; 2] = [2, 5];
+
+fn structure(footer: &[u8], at: &mut usize, path: &[i64], counts: &mut Vec<Count>) {
+    let mut id = 0;
+    loop {
+        let byte = footer[*at];
+        *at += 1;
+        match byte {
+            0 => return,
+            // Fields of a struct are no further apart here.
+            byte => id += i64::from(byte >> 4),
+        }
+        let path = [path, &[id]].concat();
+        field(footer, at, byte & 0x0F, &path, counts);
+    }
+}
+
+fn field(footer: &[u8], at: &mut usize, kind: u8, path: &[i64], counts: &mut Vec<Count>) {
+    let from = *at;
+    match kind {
+        1 | 2 => {}
+        3 => *at += 1,
+        4..=6 => {
+            number(footer, at);
+            if path == PARTS {
+                counts.push(Count {
+                    place: from..*at,
+                    is_list: false,
+                    is_outermost: true,
+                });
+            }
+        }
+        7 => *at += 8,
+        8 => {
+            let length = number(footer, at);
+            *at += length as usize;
+        }
+        9 => {
+            let byte = footer[*at];
+            *at += 1;
+            let count = match byte >> 4 {
+                15 => number(footer, at),
+                count => u64::from(count),
+            };
+            counts.push(Count {
+                place: from..*at,
+                is_list: true,
+                is_outermost: path.len() == 1,
+            });
+            (0..count).for_each(|_| field(footer, at, byte & 0x0F, path, counts));
+        }
+        12 => structure(footer, at, path, counts),
+        _ => panic!("type {kind} is in no footer"),
+    }
+}
+
+fn number(footer: &[u8], at: &mut usize) -> u64 {
+    let mut value = 0;
+    for shift in (0..).step_by(7) {
+        let byte = footer[*at];
+        *at += 1;
+        value |= u64::from(byte & 0x7F) << shift;
+        if byte & 0x80 == 0 {
+            break;
+        }
+    }
+    value
 }
 
 fn written(metadata: &ParquetMetaData) -> Vec<u8> {

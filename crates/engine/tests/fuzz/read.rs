@@ -76,7 +76,7 @@ impl Reader {
         for valid in &corpus.files {
             reader.write(FILE, &valid.bytes);
             reader
-                .scan_twice()
+                .scan_thrice()
                 .unwrap_or_else(|error| panic!("{}: {error}", valid.name));
         }
         reader
@@ -98,7 +98,7 @@ impl Reader {
         }
         // Both, for a table knows its columns without asking the file.
         let columns = classify(self.columns());
-        let rows = classify(self.scan_twice());
+        let rows = classify(self.scan_thrice());
         match columns {
             Outcome::Wrong(_) => columns,
             _ => rows,
@@ -164,10 +164,11 @@ impl Reader {
         Ok(fields.unzip())
     }
 
-    /// Reads all rows, then those that meet a condition.
-    fn scan_twice(&self) -> Result<(), Error> {
+    /// Reads all rows, then those that meet a condition, then those of some pages.
+    fn scan_thrice(&self) -> Result<(), Error> {
         self.scan(Query::of(self.fields.clone()), Vec::new())?;
-        self.scan(filtered(self.fields.clone()), self.values.clone())
+        self.scan(filtered(self.fields.clone()), self.values.clone())?;
+        self.scan(paged(self.fields.clone()), self.values.clone())
     }
 
     fn scan(&self, query: Query, values: Vec<Value>) -> Result<(), Error> {
@@ -253,14 +254,29 @@ fn wanted(file: &DataType) -> Option<(Kind, Value)> {
     })
 }
 
-/// Asks for the rows in which some column is at most its value: statistics, page indexes and pages
-/// are read for that.
-fn filtered(columns: Vec<Field>) -> Query {
-    let at_most = |index: usize| Expr::Compare {
+fn at_most(index: usize) -> Expr {
+    Expr::Compare {
         comparison: Comparison::LessOrEqual,
         left: Box::new(Expr::Column(index)),
         right: Box::new(Expr::Param(index)),
-    };
+    }
+}
+
+/// Asks for the rows in which one column is at most its value: only for such a condition are page
+/// indexes read.
+fn paged(columns: Vec<Field>) -> Query {
+    let small = |field: &Field| field.source == Source::File("small".to_owned());
+    let small = columns.iter().position(small);
+    Query {
+        params: columns.iter().map(|c| c.kind).collect(),
+        filters: small.map(at_most).into_iter().collect(),
+        ..Query::of(columns)
+    }
+}
+
+/// Asks for the rows in which some column is at most its value: statistics and pages are read for
+/// that.
+fn filtered(columns: Vec<Field>) -> Query {
     // Conditions on jsonb are not read into the files.
     let comparable = (0..columns.len()).filter(|index| columns[*index].kind.is_comparable());
     Query {

@@ -4,7 +4,7 @@
 //! it the tests say so and pass.
 
 use super::{with_facts, with_samples};
-use crate::env::{Env, Test, tests};
+use crate::env::{Env, Test, skip, tests};
 use pg_test::Result;
 use postgres::Client;
 use serde_json::{Map, Value};
@@ -148,7 +148,7 @@ impl Validator {
     fn found() -> Option<Self> {
         let python = std::env::var_os("CUR_FDW_FOCUS_PYTHON");
         if python.is_none() {
-            eprintln!("skipped: no Python with focus-validator (CUR_FDW_FOCUS_PYTHON)");
+            skip("there is no Python with focus-validator (CUR_FDW_FOCUS_PYTHON)");
         }
         python.map(Self)
     }

@@ -1,8 +1,8 @@
 //! How much was used and priced, each in its own unit.
 
 use super::with_samples;
+use crate::ask::value;
 use crate::env::{Env, Test, tests};
-use crate::sync::text;
 use pg_test::Result;
 
 pub const TESTS: &[Test] = tests![
@@ -22,10 +22,10 @@ fn google_prices_by_another_unit_than_it_measures(env: &Env) -> Result<()> {
                  cost_analytics.exact_sum(usage_amount_in_pricing_units) \
             FROM cost_analytics.raw_gcp_detailed_parquet WHERE usage_amount IS NOT NULL GROUP BY 1, 2) \
         SELECT count(*)::text FROM ((TABLE focus EXCEPT TABLE bill) UNION ALL (TABLE bill EXCEPT TABLE focus)) d";
-    assert_eq!(text(&mut client, differ)?, "0");
+    assert_eq!(value(&mut client, differ)?, "0");
     let units = "SELECT string_agg(DISTINCT usage_unit || ' by the ' || pricing_unit, ', ') \
                    FROM cost_analytics.fact_usage WHERE usage_type LIKE 'N2 Instance Core%'";
-    assert_eq!(text(&mut client, units)?, "seconds by the hour");
+    assert_eq!(value(&mut client, units)?, "seconds by the hour");
     Ok(())
 }
 
@@ -84,13 +84,13 @@ fn early_focus_has_usage_and_fees_under_its_own_names(env: &Env) -> Result<()> {
         "CREATE TABLE bill (billing_period date, billed_cost float8, amortized_cost float8, charge_type text, usage_quantity float8, usage_unit text);
          INSERT INTO bill VALUES ('2025-09-01', 2, 2, 'Usage', 3, 'GB'), ('2025-09-01', 5, 0, 'Purchase', 1, ''), ('2025-09-01', 1, 1, 'Tax', NULL, NULL);",
     )?;
-    let query = text(&mut client, "SELECT cost_analytics.usage_sql('bill')")?;
+    let query = value(&mut client, "SELECT cost_analytics.usage_sql('bill')")?;
     let rows = format!(
         "SELECT string_agg(concat_ws(' ', charge_category, charge_group, cost, amortized_cost, coalesce(usage_amount::text, '-')), ', ' ORDER BY cost) \
            FROM ({query}) q"
     );
     assert_eq!(
-        text(&mut client, &rows)?,
+        value(&mut client, &rows)?,
         "Tax Tax 1 1 -, Usage Usage 2 2 3, Purchase Fee 5 0 -"
     );
     Ok(())
@@ -103,13 +103,13 @@ fn azures_prices_in_dollars_are_shown_in_dollars(env: &Env) -> Result<()> {
     let amortized = "SELECT concat_ws(' ', trim_scale(cost_analytics.exact_sum(cost_in_pricing_currency)), trim_scale(cost_analytics.exact_sum(cost_in_billing_currency))) \
                        FROM cost_analytics.raw_azure_amortized_mca";
     let focus = "SELECT concat_ws(' ', trim_scale(sum(\"PricingCurrencyEffectiveCost\")), trim_scale(sum(\"EffectiveCost\"))) FROM cost_analytics.focus";
-    assert_eq!(text(&mut client, focus)?, text(&mut client, amortized)?);
+    assert_eq!(value(&mut client, focus)?, value(&mut client, amortized)?);
     let facts = "SELECT trim_scale(sum(pricing_currency_effective_cost))::text FROM cost_analytics.fact_usage";
     let shown =
         "SELECT trim_scale(sum(\"PricingCurrencyEffectiveCost\"))::text FROM cost_analytics.focus";
-    assert_eq!(text(&mut client, facts)?, text(&mut client, shown)?);
+    assert_eq!(value(&mut client, facts)?, value(&mut client, shown)?);
     let currencies = "SELECT string_agg(DISTINCT \"BillingCurrency\" || ' ' || \"PricingCurrency\", ', ') FROM cost_analytics.focus";
-    assert_eq!(text(&mut client, currencies)?, "EUR USD");
+    assert_eq!(value(&mut client, currencies)?, "EUR USD");
     Ok(())
 }
 
@@ -119,7 +119,7 @@ fn usage(client: &mut postgres::Client, columns: &str, row: &str) -> Result<Stri
         "DROP TABLE IF EXISTS bill; CREATE TABLE bill (billing_period date, billed_cost float8, {columns}); \
          INSERT INTO bill VALUES ('2025-09-01', 1, {row})"
     ))?;
-    let query = text(client, "SELECT cost_analytics.usage_sql('bill')")?;
+    let query = value(client, "SELECT cost_analytics.usage_sql('bill')")?;
     let shown = [
         "usage_amount",
         "usage_unit",
@@ -129,7 +129,7 @@ fn usage(client: &mut postgres::Client, columns: &str, row: &str) -> Result<Stri
     let shown = shown
         .map(|name| format!("coalesce({name}::text, '-')"))
         .join(", ");
-    text(
+    value(
         client,
         &format!("SELECT concat_ws(' ', {shown}) FROM ({query}) q"),
     )

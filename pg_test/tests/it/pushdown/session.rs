@@ -4,7 +4,7 @@ use super::compare::{Answer, ask, difference, says_something, shown};
 use super::grammar;
 use super::query::Query;
 use super::table::{FOREIGN, Table};
-use crate::env::Env;
+use crate::env::{Env, number};
 use pg_test::Result;
 use postgres::Client;
 use std::collections::BTreeMap;
@@ -249,14 +249,4 @@ fn print_query(seed: u64, query: &Query) {
         query.time_zone,
         query.inline(0)
     );
-}
-
-/// A number from the environment.
-fn number(variable: &str, default: u64) -> Result<u64> {
-    match std::env::var(variable) {
-        Ok(text) => text
-            .parse()
-            .map_err(|error| format!("{variable}={text}: {error}").into()),
-        Err(_) => Ok(default),
-    }
 }

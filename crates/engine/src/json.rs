@@ -1,15 +1,71 @@
-//! Cells that hold JSON, as exporters and their users' tools write it.
+//! Text that holds JSON, as exporters and their users' tools write it.
 
 use std::borrow::Cow;
 
+use arrow::array::{Array, ArrayRef, AsArray, StringArray, StringBuilder};
+use arrow::compute::CastOptions;
+use arrow::datatypes::DataType;
+use datafusion::common::{DataFusionError, Result};
 use serde::de::IgnoredAny;
+
+use crate::Error;
+use crate::csv::shown;
+
+/// The JSON that a column of texts means, empty ones nothing as in CSV files.
+///
+/// # Errors
+/// [`Error::TypeMismatch`] without the file.
+pub(crate) fn of_text(array: &dyn Array, column: &str) -> Result<ArrayRef> {
+    let strict = CastOptions {
+        safe: false,
+        ..CastOptions::default()
+    };
+    let texts = arrow::compute::cast_with_options(array, &DataType::Utf8View, &strict)?;
+    let texts = texts.as_string_view();
+    let some = texts.iter().map(|text| text.filter(|t| !t.is_empty()));
+    match array_of(some) {
+        Ok(jsons) => Ok(std::sync::Arc::new(jsons)),
+        Err(row) => Err(DataFusionError::External(Box::new(Error::TypeMismatch {
+            column: column.to_owned(),
+            file: String::new(),
+            found: format!(
+                "\"{}\", which is no JSON,",
+                shown(texts.value(row).as_bytes())
+            ),
+            wanted: "jsonb".to_owned(),
+        }))),
+    }
+}
+
+/// The JSON that each cell means; one that says what the one above it says is not looked at again.
+///
+/// # Errors
+/// The first cell that means none.
+pub(crate) fn array_of<'a>(
+    cells: impl ExactSizeIterator<Item = Option<&'a str>>,
+) -> Result<StringArray, usize> {
+    let mut builder = StringBuilder::with_capacity(cells.len(), 0);
+    let mut last = ("", Cow::Borrowed(""));
+    for (row, cell) in cells.enumerate() {
+        match cell {
+            None => builder.append_null(),
+            Some(cell) => {
+                if cell != last.0 {
+                    last = (cell, json(cell).ok_or(row)?);
+                }
+                builder.append_value(&last.1);
+            }
+        }
+    }
+    Ok(builder.finish())
+}
 
 /// The JSON that a cell means, or `None` if it means none.
 ///
 /// Azure writes tags without the braces around them (`"k":"v","k2":"v2"`), and Python writes lists
 /// and dictionaries in its own spelling (`[{'key': 'v', 'n': None}]`) when a table from BigQuery is
 /// saved as CSV.
-pub(super) fn json(cell: &str) -> Option<Cow<'_, str>> {
+fn json(cell: &str) -> Option<Cow<'_, str>> {
     if is_json(cell) {
         return Some(Cow::Borrowed(cell));
     }
