@@ -21,7 +21,8 @@ CREATE TABLE @extschema@.fact_usage (
   cost_categories    jsonb NOT NULL,
   contracted_cost    numeric,
   usage_amount       numeric,
-  pricing_quantity   numeric
+  pricing_quantity   numeric,
+  pricing_currency_effective_cost numeric
 );
 ALTER TABLE @extschema@.fact_usage DROP COLUMN "time";
 CREATE INDEX fact_usage_month ON @extschema@.fact_usage (source_name, billing_period);
@@ -48,6 +49,7 @@ COMMENT ON COLUMN @extschema@.fact_usage.cost_categories IS 'AWS''s cost categor
 COMMENT ON COLUMN @extschema@.fact_usage.contracted_cost IS 'What it would cost at the contract''s price, without commitments; NULL where the export does not say.';
 COMMENT ON COLUMN @extschema@.fact_usage.usage_amount IS 'How much was used, exact decimal: of usage only, so that it is not counted again in negations and fees. NULL for other charges.';
 COMMENT ON COLUMN @extschema@.fact_usage.pricing_quantity IS 'The quantity that was priced, of all charges, in pricing_unit; NULL where the export does not say.';
+COMMENT ON COLUMN @extschema@.fact_usage.pricing_currency_effective_cost IS 'What it effectively costs, in pricing_currency; NULL where the export does not say. Azure''s actual and amortized exports each say a part, so that both together count all once.';
 
 CREATE TABLE @extschema@.resource_months (
   source_name    text NOT NULL REFERENCES @extschema@.sources (name) ON UPDATE CASCADE ON DELETE CASCADE,

@@ -21,7 +21,7 @@ SELECT d.source_name, d.billing_period, d.date, d.invoice_month, d.cloud_provide
        d.service, d.service_code, d.region, d.line_item_type, d.charge_category, d.charge_class, d.charge_group, d.commitment_type,
        d.currency, d.invoice_id, d.invoice_issuer, d.seller, d.cost, d.blended_cost, d.net_cost, d.amortized_cost,
        d.net_amortized_cost, d.list_cost, d.ri_sp_trueup, d.ri_sp_upfront_fees, d.line_items, d.sync_timestamp,
-       NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, '{}', '{}', NULL, NULL, NULL
+       NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, '{}', '{}', NULL, NULL, NULL, NULL
   FROM @extschema@.costs_daily d
  WHERE NOT EXISTS (SELECT FROM @extschema@.manifests m
                     WHERE m.source_name = d.source_name AND m.billing_period = d.billing_period AND m.in_facts);
@@ -89,7 +89,7 @@ SELECT n.availability_zone AS "AvailabilityZone",
        CASE WHEN n.is_unused THEN 'Committed' WHEN n.category <> 'Tax' THEN n.pricing_category END AS "PricingCategory",
        coalesce(n.pricing_currency, n.currency) AS "PricingCurrency",
        NULL::numeric AS "PricingCurrencyContractedUnitPrice",
-       CASE WHEN coalesce(n.pricing_currency, n.currency) = n.currency THEN n.effective END AS "PricingCurrencyEffectiveCost",
+       CASE WHEN coalesce(n.pricing_currency, n.currency) = n.currency THEN n.effective ELSE n.pricing_currency_effective_cost END AS "PricingCurrencyEffectiveCost",
        NULL::numeric AS "PricingCurrencyListUnitPrice",
        CASE WHEN n.category IN ('Usage', 'Purchase') AND NOT n.is_unused THEN n.pricing_quantity END AS "PricingQuantity",
        CASE WHEN n.category IN ('Usage', 'Purchase') AND NOT n.is_unused AND n.pricing_quantity IS NOT NULL THEN n.pricing_unit END AS "PricingUnit",
@@ -141,7 +141,7 @@ BEGIN
                                 'CommitmentDiscountStatus', 'CommitmentDiscountType', 'ConsumedQuantity', 'ConsumedUnit', 'PricingCategory',
                                 'PricingQuantity', 'PricingUnit', 'ResourceId', 'ResourceName', 'ResourceType', 'SkuId', 'SkuMeter', 'SkuPriceId', 'Tags')
                THEN 'FOCUS 1.2. Of sources with facts = true.'
-             WHEN a.attname = 'PricingCurrencyEffectiveCost' THEN 'FOCUS 1.2. NULL where prices are in another currency than the bill.'
+             WHEN a.attname = 'PricingCurrencyEffectiveCost' THEN 'FOCUS 1.2. NULL where prices are in another currency than the bill and the export does not have it.'
              ELSE 'FOCUS 1.2.' END AS meaning
       FROM pg_attribute a WHERE a.attrelid = '@extschema@.focus'::regclass AND a.attnum > 0 LOOP
     EXECUTE format('COMMENT ON COLUMN @extschema@.focus.%I IS %L', c.attname, c.meaning);

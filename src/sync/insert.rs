@@ -41,14 +41,14 @@ pub struct Inserter {
 }
 
 impl Inserter {
-    /// Opens a table for the columns of batches to come, one of which has their costs.
+    /// Opens a table for the columns of batches to come; of some of them each row's first is its cost.
     ///
     /// # Errors
     /// [`Error::Target`], [`Error::Permission`], [`Error::ColumnType`], [`Error::NotMoney`].
-    pub fn open(
+    pub fn open<'a>(
         target: pg_sys::Oid,
         columns: &[Column],
-        cost: Option<&str>,
+        costs: impl Iterator<Item = &'a str>,
     ) -> Result<Self, Error> {
         // SAFETY: table_open raises for an OID that is no table. All that is allocated here lives
         // in the current memory context, which outlives the function call.
@@ -58,8 +58,8 @@ impl Inserter {
             check_permission(relation)?;
             let origins = origins(relation, columns)?;
             let filled = filled(relation, &origins)?;
-            let cost = cost.and_then(|name| Some((position_of(relation, name)?, name.to_owned())));
-            let cost = cost.map(|(index, name)| (index as i32 + 1, name));
+            let costs = costs.filter_map(|name| Some((position_of(relation, name)?, name)));
+            let costs = costs.map(|(index, name)| (index as i32 + 1, name.to_owned()));
             let targets = columns.iter().map(|c| c.target.clone());
             Ok(Self {
                 relation,
@@ -74,7 +74,7 @@ impl Inserter {
                     .collect(),
                 tuples: Tuples::new(origins, targets.collect()),
                 filled,
-                stored: Stored::new(relation, cost)?,
+                stored: Stored::new(relation, costs.collect())?,
                 memory: fdw::batch_context(pg_sys::CurrentMemoryContext),
                 command: pg_sys::GetCurrentCommandId(true),
                 options: pg_sys::TABLE_INSERT_SKIP_FSM | frozen(relation),

@@ -1,13 +1,13 @@
 //! One month's rows into a table of its own.
 
-use arrow::array::{Array, ArrayRef, Float64Array, RecordBatch, StringViewArray};
-use arrow::datatypes::DataType;
+use arrow::array::{Array, RecordBatch};
 use billing::ExactSum;
 use engine::{Delivery, Field, Query, Request, Scan};
 use pgrx::datum::Date;
 use pgrx::prelude::*;
 use pgrx::{AnyNumeric, pg_sys};
 
+use super::costs::Costs;
 use super::insert::{Inserter, Rows};
 use super::looking::bill_of;
 use super::money::numeric;
@@ -75,8 +75,9 @@ fn load(
 ) -> Result<Loaded, Error> {
     let fields: Vec<Field> = columns.iter().map(Column::field).collect();
     let names: Vec<&str> = columns.iter().map(|c| c.target.name.as_str()).collect();
-    let cost = billing::cost_column(&names);
-    let mut inserter = Inserter::open(target, &columns, cost.map(|cost| names[cost]))?;
+    let costs = Costs::of(&names);
+    let of_costs = costs.names().collect::<Vec<_>>().join(" | ");
+    let mut inserter = Inserter::open(target, &columns, costs.names())?;
     let request = Request {
         query: Query::of(fields),
         values: Vec::new(),
@@ -87,7 +88,7 @@ fn load(
     let preparing = Preparing {
         tuples: inserter.tuples().clone(),
         filled: inserter.filled().to_vec(),
-        cost: cost.map(|cost| (cost, names[cost].to_owned())),
+        costs,
     };
     let engine = backend::engine()?;
     let mut scan = Scan::start_with(engine, store, request, move |batch| preparing.part(batch));
@@ -106,7 +107,7 @@ fn load(
     }
     if !loaded.unblended.is_finite() {
         return Err(Error::NotMoney {
-            column: cost.map_or("", |cost| names[cost]).to_owned(),
+            column: of_costs,
             found: loaded.unblended.to_string(),
         });
     }
@@ -124,8 +125,7 @@ struct Preparing {
     tuples: Tuples,
     /// Columns of a batch that must have a value in each row, with their names.
     filled: Vec<(usize, String)>,
-    /// The column of the total, and its name.
-    cost: Option<(usize, String)>,
+    costs: Costs,
 }
 
 /// A batch on its way into the table.
@@ -144,9 +144,7 @@ impl Preparing {
             });
         }
         let mut unblended = ExactSum::default();
-        if let Some((index, name)) = &self.cost {
-            add_costs(&mut unblended, batch.column(*index), name)?;
-        }
+        self.costs.add(&mut unblended, &batch)?;
         Ok(Part {
             count: batch.num_rows(),
             rows: match self.tuples.are_direct() {
@@ -156,31 +154,6 @@ impl Preparing {
             unblended,
         })
     }
-}
-
-/// Costs are doubles in most files. Where a column was widened they come in other types, and count as
-/// what they print as, too.
-fn add_costs(sum: &mut ExactSum, column: &ArrayRef, name: &str) -> Result<(), Error> {
-    if let Some(costs) = column.as_any().downcast_ref::<Float64Array>() {
-        costs.iter().flatten().for_each(|cost| sum.add(cost));
-        return Ok(());
-    }
-    let shape = || Error::Shape {
-        column: name.to_owned(),
-        found: column.data_type().to_string(),
-    };
-    let texts = arrow::compute::cast(column, &DataType::Utf8View).map_err(|_| shape())?;
-    let texts = texts.as_any().downcast_ref::<StringViewArray>();
-    for text in texts.ok_or_else(shape)?.iter().flatten() {
-        let text = text.trim();
-        if !text.is_empty() && !sum.add_decimal(text) {
-            return Err(Error::NotMoney {
-                column: name.to_owned(),
-                found: text.to_owned(),
-            });
-        }
-    }
-    Ok(())
 }
 
 /// What other sessions see in `pg_stat_progress_copy`. Postgres ends it with the transaction.

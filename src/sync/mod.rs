@@ -1,5 +1,6 @@
 //! The functions that `sql/` builds the sync on: looking at an export, loading one month.
 
+mod costs;
 mod insert;
 mod load;
 mod looking;

@@ -12,7 +12,8 @@ pub struct Stored {
     relation: pg_sys::Relation,
     scan: pg_sys::TableScanDesc,
     slot: *mut pg_sys::TupleTableSlot,
-    cost: Option<Cost>,
+    /// The first of them that says something is a row's.
+    costs: Vec<Cost>,
     /// Block and offset of the last row that was read.
     last: (pg_sys::BlockNumber, pg_sys::OffsetNumber),
     /// Rows so far.
@@ -38,11 +39,13 @@ impl Stored {
     /// `relation` is open until [`Stored::finish`], and the current memory context lives as long.
     pub unsafe fn new(
         relation: pg_sys::Relation,
-        cost: Option<(i32, String)>,
+        costs: Vec<(i32, String)>,
     ) -> Result<Self, Error> {
-        // SAFETY: the caller's promise; `cost` is a column of the relation.
+        // SAFETY: the caller's promise; `costs` are columns of the relation.
         unsafe {
-            let flags = pg_sys::ScanOptions::SO_TYPE_SEQSCAN | pg_sys::ScanOptions::SO_ALLOW_STRAT;
+            // Without a ring of buffers: the pages are in memory, and a rescan would allocate the ring
+            // in whatever context it is called from.
+            let flags = pg_sys::ScanOptions::SO_TYPE_SEQSCAN;
             let end =
                 pg_sys::RelationGetNumberOfBlocksInFork(relation, pg_sys::ForkNumber::MAIN_FORKNUM);
             let mut stored = Self {
@@ -60,11 +63,14 @@ impl Stored {
                     (*relation).rd_att,
                     &raw const pg_sys::TTSOpsBufferHeapTuple,
                 ),
-                cost: cost.map(|(attnum, name)| Cost {
-                    attnum,
-                    type_oid: pg_sys::get_atttype((*relation).rd_id, attnum as i16),
-                    name,
-                }),
+                costs: costs
+                    .into_iter()
+                    .map(|(attnum, name)| Cost {
+                        attnum,
+                        type_oid: pg_sys::get_atttype((*relation).rd_id, attnum as i16),
+                        name,
+                    })
+                    .collect(),
                 last: (end.saturating_sub(1), 0),
                 rows: 0,
                 unblended: ExactSum::default(),
@@ -92,7 +98,7 @@ impl Stored {
             if start >= end {
                 return Ok(());
             }
-            pg_sys::heap_rescan(self.scan, std::ptr::null_mut(), true, true, false, false);
+            pg_sys::heap_rescan(self.scan, std::ptr::null_mut(), true, false, false, false);
             pg_sys::heap_setscanlimits(self.scan, start, end - start);
             let forward = pg_sys::ScanDirection::ForwardScanDirection;
             while pg_sys::heap_getnextslot(self.scan, forward, self.slot) {
@@ -108,26 +114,29 @@ impl Stored {
     }
 
     fn add_cost(&mut self) -> Result<(), Error> {
-        let Some(cost) = &self.cost else {
-            return Ok(());
-        };
-        let mut is_null = false;
-        // SAFETY: the slot holds a row of the relation, which has the column.
-        let value = unsafe { pg_sys::slot_getattr(self.slot, cost.attnum, &mut is_null) };
-        if is_null {
-            return Ok(());
-        }
-        if cost.type_oid == pg_sys::FLOAT8OID {
-            self.unblended.add(f64::from_bits(value.value() as u64));
-            return Ok(());
-        }
-        let text = printed(value, cost.type_oid);
-        let text = text.trim();
-        if !text.is_empty() && !self.unblended.add_decimal(text) {
-            return Err(Error::NotMoney {
-                column: cost.name.clone(),
-                found: text.to_owned(),
-            });
+        for cost in &self.costs {
+            let mut is_null = false;
+            // SAFETY: the slot holds a row of the relation, which has the column.
+            let value = unsafe { pg_sys::slot_getattr(self.slot, cost.attnum, &mut is_null) };
+            if is_null {
+                continue;
+            }
+            if cost.type_oid == pg_sys::FLOAT8OID {
+                self.unblended.add(f64::from_bits(value.value() as u64));
+                return Ok(());
+            }
+            let text = printed(value, cost.type_oid);
+            let text = text.trim();
+            if text.is_empty() {
+                continue;
+            }
+            return match self.unblended.add_decimal(text) {
+                true => Ok(()),
+                false => Err(Error::NotMoney {
+                    column: cost.name.clone(),
+                    found: text.to_owned(),
+                }),
+            };
         }
         Ok(())
     }

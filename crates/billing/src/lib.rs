@@ -42,7 +42,7 @@ pub use layout::{
 pub use manifest::{Bounds, Manifest, ManifestColumn};
 pub use money::ExactSum;
 pub use normalize::{
-    Column, ColumnKind, Grain, cost_column, normalization_sql, normalized_column_sql,
+    Column, ColumnKind, Grain, cost_columns, normalization_sql, normalized_column_sql,
 };
 pub use object::Object;
 pub use period::BillingPeriod;

@@ -32,6 +32,7 @@ pub const TESTS: &[Test] = tests![
     a_savings_plan_is_told_by_its_pricing_model,
     tax_and_credits_have_no_pricing_category,
     an_export_that_is_no_bill_is_loaded_and_costs_nothing,
+    a_month_in_an_older_dialect_is_checked_against_its_own_costs,
     amounts_in_another_currency_or_an_error,
     focus_has_the_names_and_the_total,
 ];
@@ -539,6 +540,36 @@ fn an_export_that_is_no_bill_is_loaded_and_costs_nothing(env: &Env) -> Result<()
     assert_eq!(value(&mut client, found)?, "2 2 0 0 0 2");
     let billed = "SELECT count(billed)::text FROM cost_analytics.cost_reconcile(NULL, 'sheet')";
     assert_eq!(value(&mut client, billed)?, "0");
+    Ok(())
+}
+
+fn a_month_in_an_older_dialect_is_checked_against_its_own_costs(env: &Env) -> Result<()> {
+    let name = "normal-dialects";
+    empty_bucket(env, name)?;
+    let mut client = env.database_with_extension(name)?;
+    connect(&mut client, env, name)?;
+    for (month, header, costs) in [
+        ("2025-09", "PreTaxCost,MeterId", ["1.5", "2"]),
+        ("2025-10", "CostInBillingCurrency,MeterId", ["4", "8.25"]),
+    ] {
+        let lines = costs.map(|cost| format!("{cost},m\n")).concat();
+        let key = format!("azure/{month}/bill.csv");
+        env.gateway.put(name, &key, format!("{header}\n{lines}"))?;
+    }
+    client.query_one(
+        "SELECT cost_analytics.cost_add_source('azure', server => 'bills', prefix => 'azure')",
+        &[],
+    )?;
+    sync(&mut client)?;
+    let checked = "SELECT string_agg(concat_ws(' ', billing_period, trim_scale(unblended), (SELECT trim_scale(sum(cost)) \
+                     FROM cost_analytics.costs c WHERE c.billing_period = m.billing_period)), ', ' ORDER BY billing_period) \
+                     FROM cost_analytics.manifests m";
+    let expected = "2025-09-01 3.5 3.5, 2025-10-01 12.25 12.25";
+    assert_eq!(value(&mut client, checked)?, expected);
+    // The same where only the files are read, and nothing is stored.
+    let filtered = "SELECT string_agg(trim_scale(t.unblended)::text, ' ' ORDER BY m) FROM (VALUES ('2025-09-01'::date), ('2025-10-01')) v (m), \
+                      cost_analytics.totals_of_month('cost_analytics.azure', m, NULL) t";
+    assert_eq!(value(&mut client, filtered)?, "3.5 12.25");
     Ok(())
 }
 

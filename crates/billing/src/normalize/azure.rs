@@ -22,6 +22,9 @@ const USAGE: Sum = Sum {
         otherwise: QUANTITY,
     }],
 };
+const PRICING_CURRENCY_COST: &str = "CostInPricingCurrency";
+const COMMITTED: &str = "(coalesce({?BenefitId}, '') <> '' OR coalesce({?ReservationId}, '') <> '' \
+     OR coalesce({?PricingModel}, '') IN ('Reservation', 'SavingsPlan'))";
 const QUANTITY: &str = "Quantity | UsageQuantity";
 
 pub(super) const ACTUAL: Rules = Rules {
@@ -39,6 +42,19 @@ pub(super) const ACTUAL: Rules = Rules {
         Sum {
             name: "pricing_quantity",
             terms: &[Term::all(QUANTITY)],
+        },
+        // What commitments cover or are bought for is in the amortized export.
+        Sum {
+            name: "pricing_currency_effective_cost",
+            terms: &[Term {
+                sign: Sign::Plus,
+                cases: &[Case {
+                    when: COMMITTED,
+                    then: "",
+                    given: &[],
+                }],
+                otherwise: PRICING_CURRENCY_COST,
+            }],
         },
     ],
     ..AMORTIZED
@@ -62,6 +78,18 @@ pub(super) const AMORTIZED: Rules = Rules {
         Sum {
             name: "net_amortized_cost",
             terms: &[Term::all(COST)],
+        },
+        Sum {
+            name: "pricing_currency_effective_cost",
+            terms: &[Term {
+                sign: Sign::Plus,
+                cases: &[Case {
+                    when: COMMITTED,
+                    then: PRICING_CURRENCY_COST,
+                    given: &[],
+                }],
+                otherwise: "",
+            }],
         },
     ],
     tags: Labels {

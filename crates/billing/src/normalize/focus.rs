@@ -250,4 +250,8 @@ const SUMS: &[Sum] = &[
         name: "pricing_quantity",
         terms: &[Term::all("PricingQuantity")],
     },
+    Sum {
+        name: "pricing_currency_effective_cost",
+        terms: &[Term::all("PricingCurrencyEffectiveCost")],
+    },
 ];

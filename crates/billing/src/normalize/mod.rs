@@ -85,7 +85,12 @@ const COSTS: &[&str] = &[
 ];
 
 /// What `fact_usage` sums besides.
-const USAGE_SUMS: &[&str] = &["contracted_cost", "usage_amount", "pricing_quantity"];
+const USAGE_SUMS: &[&str] = &[
+    "contracted_cost",
+    "usage_amount",
+    "pricing_quantity",
+    "pricing_currency_effective_cost",
+];
 
 /// The sum of the file's own cost column over all rows, which shows that none was lost.
 const IN_FILES: &str = "cost_in_files";
@@ -105,7 +110,9 @@ pub fn normalization_sql(
 ) -> Option<String> {
     let table = Table::new(columns);
     let rules = rules_of(columns, format);
-    rules.cost_in_files(&table)?;
+    if rules.costs_in_files(&table).is_empty() {
+        return None;
+    }
     let (dimensions, sums) = match grain {
         Grain::Daily => (DAILY.to_vec(), COSTS.to_vec()),
         Grain::Usage => ([DAILY, USAGE].concat(), [COSTS, USAGE_SUMS].concat()),
@@ -168,17 +175,17 @@ pub fn normalized_column_sql(
     is_sum.then(|| rules.sum(name, &table))
 }
 
-/// The place of the column whose sum, over all rows, is what the files come to. `None` where there
-/// is none, and so no bill.
-pub fn cost_column<S: AsRef<str>>(columns: &[S]) -> Option<usize> {
+/// The places of the columns of which each row's first that is not NULL is what it is billed, best
+/// first; the sum over all rows is what the files come to. There are none in a table that is no bill.
+pub fn cost_columns<S: AsRef<str>>(columns: &[S]) -> Vec<usize> {
     let rules = rules_for(Dialect::of(columns), None);
     let places: Vec<Column> = columns
         .iter()
         .map(|name| Column::new(name.as_ref(), ColumnKind::Double))
         .collect();
-    let table = Table::new(&places);
-    let found = rules.cost_in_files(&table)?;
-    places.iter().position(|column| std::ptr::eq(column, found))
+    let found = rules.costs_in_files(&Table::new(&places));
+    let place = |column: &Column| places.iter().position(|other| std::ptr::eq(other, column));
+    found.into_iter().filter_map(place).collect()
 }
 
 fn rules_of(columns: &[Column], format: Option<&str>) -> &'static Rules {

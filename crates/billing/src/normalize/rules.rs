@@ -10,7 +10,7 @@ pub(super) struct Rules {
     pub(super) texts: &'static [Text],
     /// The month on whose invoice a row is, as a date; `""`: the one it was delivered with.
     pub(super) invoice_month: &'static str,
-    /// The file's cost column: the first that there is of several, parted by `|`.
+    /// The file's cost columns, parted by `|`; a row's first that is not NULL is what it is billed.
     pub(super) cost_in_files: &'static str,
     /// A condition for rows whose amounts are parts of other rows'. They stay, and count nothing.
     pub(super) parts: &'static str,
@@ -121,22 +121,21 @@ impl Rules {
         }
     }
 
-    /// The column whose sum over all rows is what the files come to.
-    pub(super) fn cost_in_files<'a>(&self, table: &Table<'a>) -> Option<&'a Column> {
-        let mut names = self.cost_in_files.split('|');
-        names.find_map(|name| table.find(name.trim()))
+    /// The columns of which each row's first that is not NULL is what it is billed.
+    pub(super) fn costs_in_files<'a>(&self, table: &Table<'a>) -> Vec<&'a Column> {
+        found(self.cost_in_files, table)
     }
 
-    /// That sum.
+    /// The sum over all rows: what the files come to.
     pub(super) fn sum_in_files(&self, table: &Table<'_>) -> String {
-        self.cost_in_files(table).map_or_else(
-            || "0::numeric".to_owned(),
-            |column| {
-                let addend = Addend::Columns(vec![column]);
+        match self.costs_in_files(table) {
+            columns if columns.is_empty() => "0::numeric".to_owned(),
+            columns => {
+                let addend = Addend::Columns(columns);
                 let sql = addend.sql(addend.is_double());
                 format!("coalesce({}, 0)", aggregate(&sql, addend.is_double()))
-            },
-        )
+            }
+        }
     }
 }
 
@@ -237,6 +236,12 @@ impl Addend<'_> {
     }
 }
 
+/// Those of the columns, parted by `|`, that the table has.
+fn found<'a>(names: &str, table: &Table<'a>) -> Vec<&'a Column> {
+    let names = names.split('|').map(str::trim);
+    names.filter_map(|name| table.find(name)).collect()
+}
+
 /// `None` where the table has none of the columns.
 fn addend<'a>(then: &str, table: &Table<'a>) -> Option<Addend<'a>> {
     if then.is_empty() {
@@ -245,10 +250,7 @@ fn addend<'a>(then: &str, table: &Table<'a>) -> Option<Addend<'a>> {
     if then.contains('{') {
         return filled(then, table).map(Addend::Numeric);
     }
-    let columns: Vec<&Column> = then
-        .split('|')
-        .filter_map(|name| table.find(name.trim()))
-        .collect();
+    let columns = found(then, table);
     (!columns.is_empty()).then_some(Addend::Columns(columns))
 }
 

@@ -277,10 +277,17 @@ fn every_rule_is_of_a_column_there_is() {
 }
 
 #[test]
-fn the_cost_column_is_the_best_that_is_there() {
-    assert_eq!(cost_column(&["x", "line_item_unblended_cost"]), Some(1));
-    assert_eq!(cost_column(&["pre_tax_cost", "meter_id"]), Some(0));
-    assert_eq!(cost_column(&["cost", "cost_in_billing_currency"]), Some(1));
-    assert_eq!(cost_column(&["billed_cost", "charge_category"]), Some(0));
-    assert_eq!(cost_column(&["x", "name"]), None);
+fn a_row_is_billed_by_the_best_cost_column_that_says_something() {
+    for (names, places) in [
+        ("x line_item_unblended_cost", vec![1]),
+        ("pre_tax_cost meter_id", vec![0]),
+        ("pre_tax_cost cost cost_in_billing_currency", vec![2, 1, 0]),
+        ("billed_cost charge_category", vec![0]),
+        ("x name", vec![]),
+    ] {
+        let names: Vec<&str> = names.split(' ').collect();
+        assert_eq!(cost_columns(&names), places);
+    }
+    let list = "pre_tax_cost#d cost_in_billing_currency#d";
+    assert_eq!(column(list, "cost_in_files"), column(list, "cost"));
 }

@@ -9,6 +9,7 @@ pub const TESTS: &[Test] = tests![
     google_prices_by_another_unit_than_it_measures,
     a_focus_amount_has_the_unit_of_the_quantity_it_is,
     early_focus_has_usage_and_fees_under_its_own_names,
+    azures_prices_in_dollars_are_shown_in_dollars,
 ];
 
 fn google_prices_by_another_unit_than_it_measures(env: &Env) -> Result<()> {
@@ -92,6 +93,23 @@ fn early_focus_has_usage_and_fees_under_its_own_names(env: &Env) -> Result<()> {
         value(&mut client, &rows)?,
         "Tax Tax 1 1 -, Usage Usage 2 2 3, Purchase Fee 5 0 -"
     );
+    Ok(())
+}
+
+fn azures_prices_in_dollars_are_shown_in_dollars(env: &Env) -> Result<()> {
+    let names = ["azure-actual-mca", "azure-amortized-mca"];
+    let mut client = with_samples(env, "normal-dollars", &names)?;
+    // All of an amortized export is what things effectively cost.
+    let amortized = "SELECT concat_ws(' ', trim_scale(cost_analytics.exact_sum(cost_in_pricing_currency)), trim_scale(cost_analytics.exact_sum(cost_in_billing_currency))) \
+                       FROM cost_analytics.raw_azure_amortized_mca";
+    let focus = "SELECT concat_ws(' ', trim_scale(sum(\"PricingCurrencyEffectiveCost\")), trim_scale(sum(\"EffectiveCost\"))) FROM cost_analytics.focus";
+    assert_eq!(value(&mut client, focus)?, value(&mut client, amortized)?);
+    let facts = "SELECT trim_scale(sum(pricing_currency_effective_cost))::text FROM cost_analytics.fact_usage";
+    let shown =
+        "SELECT trim_scale(sum(\"PricingCurrencyEffectiveCost\"))::text FROM cost_analytics.focus";
+    assert_eq!(value(&mut client, facts)?, value(&mut client, shown)?);
+    let currencies = "SELECT string_agg(DISTINCT \"BillingCurrency\" || ' ' || \"PricingCurrency\", ', ') FROM cost_analytics.focus";
+    assert_eq!(value(&mut client, currencies)?, "EUR USD");
     Ok(())
 }
 
