@@ -173,7 +173,7 @@ pub fn aws(row: &Row) -> (String, [i64; 8]) {
     ]);
     let is_amortized = match kind.as_str() {
         "DiscountedUsage" | "RIFee" | "Fee" => has_reservations,
-        kind => kind.starts_with("SavingsPlan") && has_plans || is_plan_refund && has_plans,
+        kind => has_plans && (kind.starts_with("SavingsPlan") || is_plan_refund),
     };
     let net_of = |net: &str, gross: &str| known(row, net).unwrap_or(money(row, gross));
     let commitment = money(row, "savings_plan_total_commitment_to_date")
