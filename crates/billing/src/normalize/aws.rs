@@ -29,11 +29,11 @@ const RESERVATION: &[&str] = &[
 
 /// Net costs are after discounts, so a discount's own line has none where the report has net costs:
 /// an empty one does not stand for the unblended one, or the discount would count twice.
-const DISCOUNT_IN_NET: Case = Case {
-    when: "{line_item_line_item_type} LIKE '%Discount'",
-    then: "line_item_net_unblended_cost",
-    given: &["line_item_net_unblended_cost"],
-};
+const DISCOUNT_IN_NET: Case = case(
+    "{line_item_line_item_type} LIKE '%Discount'",
+    "line_item_net_unblended_cost",
+    &["line_item_net_unblended_cost"],
+);
 
 const COVERED: &str = "{line_item_line_item_type} = 'SavingsPlanCoveredUsage'";
 const NEGATION: &str = "{line_item_line_item_type} = 'SavingsPlanNegation'";
@@ -231,41 +231,18 @@ const SUMS: &[Sum] = &[
         &[
             plus(
                 &[
-                    Case {
-                        when: COVERED,
-                        then: EFFECTIVE_PLAN,
-                        given: PLAN,
-                    },
-                    Case {
-                        when: PLAN_FEE,
-                        then: COMMITMENT,
-                        given: PLAN,
-                    },
+                    case(COVERED, EFFECTIVE_PLAN, PLAN),
+                    case(PLAN_FEE, COMMITMENT, PLAN),
                     NOT_NEGATION,
                     NOT_PLAN_UPFRONT,
                     NOT_PLAN_REFUND,
-                    Case {
-                        when: RESERVED,
-                        then: EFFECTIVE_RESERVATION,
-                        given: RESERVATION,
-                    },
-                    Case {
-                        when: RESERVATION_FEE,
-                        then: UNUSED_UPFRONT,
-                        given: RESERVATION,
-                    },
+                    case(RESERVED, EFFECTIVE_RESERVATION, RESERVATION),
+                    case(RESERVATION_FEE, UNUSED_UPFRONT, RESERVATION),
                     NOT_RESERVATION_UPFRONT,
                 ],
                 UNBLENDED,
             ),
-            plus(
-                &[Case {
-                    when: RESERVATION_FEE,
-                    then: UNUSED_RECURRING,
-                    given: RESERVATION,
-                }],
-                "",
-            ),
+            plus(&[case(RESERVATION_FEE, UNUSED_RECURRING, RESERVATION)], ""),
             MINUS_USED_COMMITMENT,
         ],
     ),
@@ -275,42 +252,38 @@ const SUMS: &[Sum] = &[
         &[
             plus(
                 &[
-                    Case {
-                        when: COVERED,
-                        then: "savings_plan_net_savings_plan_effective_cost \
+                    case(
+                        COVERED,
+                        "savings_plan_net_savings_plan_effective_cost \
                              | savings_plan_savings_plan_effective_cost",
-                        given: PLAN,
-                    },
-                    Case {
-                        when: PLAN_FEE,
-                        then: COMMITMENT,
-                        given: PLAN,
-                    },
+                        PLAN,
+                    ),
+                    case(PLAN_FEE, COMMITMENT, PLAN),
                     NOT_NEGATION,
                     NOT_PLAN_UPFRONT,
                     NOT_PLAN_REFUND,
-                    Case {
-                        when: RESERVED,
-                        then: "reservation_net_effective_cost | reservation_effective_cost",
-                        given: RESERVATION,
-                    },
-                    Case {
-                        when: RESERVATION_FEE,
-                        then: "reservation_net_unused_amortized_upfront_fee_for_billing_period \
+                    case(
+                        RESERVED,
+                        "reservation_net_effective_cost | reservation_effective_cost",
+                        RESERVATION,
+                    ),
+                    case(
+                        RESERVATION_FEE,
+                        "reservation_net_unused_amortized_upfront_fee_for_billing_period \
                              | reservation_unused_amortized_upfront_fee_for_billing_period",
-                        given: RESERVATION,
-                    },
+                        RESERVATION,
+                    ),
                     NOT_RESERVATION_UPFRONT,
                     DISCOUNT_IN_NET,
                 ],
                 NET,
             ),
             plus(
-                &[Case {
-                    when: RESERVATION_FEE,
-                    then: "reservation_net_unused_recurring_fee | reservation_unused_recurring_fee",
-                    given: RESERVATION,
-                }],
+                &[case(
+                    RESERVATION_FEE,
+                    "reservation_net_unused_recurring_fee | reservation_unused_recurring_fee",
+                    RESERVATION,
+                )],
                 "",
             ),
             MINUS_USED_COMMITMENT,
@@ -319,11 +292,7 @@ const SUMS: &[Sum] = &[
     Sum::known(
         "list_cost",
         &[plus(
-            &[Case {
-                when: NEGATION,
-                then: "",
-                given: &[],
-            }],
+            &[case(NEGATION, "", &[])],
             "pricing_public_on_demand_cost",
         )],
     ),
@@ -331,16 +300,8 @@ const SUMS: &[Sum] = &[
         "contracted_cost",
         &[plus(
             &[
-                Case {
-                    when: RESERVED,
-                    then: "pricing_public_on_demand_cost",
-                    given: &[],
-                },
-                Case {
-                    when: NEGATION,
-                    then: "",
-                    given: &[],
-                },
+                case(RESERVED, "pricing_public_on_demand_cost", &[]),
+                case(NEGATION, "", &[]),
             ],
             UNBLENDED,
         )],
@@ -351,16 +312,16 @@ const SUMS: &[Sum] = &[
         terms: &[Term {
             sign: Sign::Minus,
             cases: &[
-                Case {
-                    when: PLAN_FEE,
-                    then: "savings_plan_amortized_upfront_commitment_for_billing_period",
-                    given: PLAN,
-                },
-                Case {
-                    when: RESERVATION_FEE,
-                    then: "reservation_amortized_upfront_fee_for_billing_period",
-                    given: RESERVATION,
-                },
+                case(
+                    PLAN_FEE,
+                    "savings_plan_amortized_upfront_commitment_for_billing_period",
+                    PLAN,
+                ),
+                case(
+                    RESERVATION_FEE,
+                    "reservation_amortized_upfront_fee_for_billing_period",
+                    RESERVATION,
+                ),
             ],
             otherwise: "",
         }],
@@ -370,21 +331,9 @@ const SUMS: &[Sum] = &[
         name: "ri_sp_upfront_fees",
         terms: &[plus(
             &[
-                Case {
-                    when: PLAN_UPFRONT,
-                    then: UNBLENDED,
-                    given: PLAN,
-                },
-                Case {
-                    when: PLAN_REFUND,
-                    then: UNBLENDED,
-                    given: PLAN,
-                },
-                Case {
-                    when: RESERVATION_UPFRONT,
-                    then: UNBLENDED,
-                    given: RESERVATION,
-                },
+                case(PLAN_UPFRONT, UNBLENDED, PLAN),
+                case(PLAN_REFUND, UNBLENDED, PLAN),
+                case(RESERVATION_UPFRONT, UNBLENDED, RESERVATION),
             ],
             "",
         )],
@@ -392,60 +341,37 @@ const SUMS: &[Sum] = &[
     },
     Sum {
         name: "pricing_quantity",
-        terms: &[plus(
-            &[Case {
-                when: NEGATION,
-                then: "",
-                given: &[],
-            }],
-            "line_item_usage_amount",
-        )],
+        terms: &[plus(&[case(NEGATION, "", &[])], "line_item_usage_amount")],
         empty: Empty::Null,
     },
     // A negation repeats the usage it cancels; fees have amounts of other things.
     Sum {
         name: "usage_amount",
         terms: &[plus(
-            &[Case {
-                when: "{line_item_line_item_type} IN ('Usage', 'DiscountedUsage', 'SavingsPlanCoveredUsage')",
-                then: "line_item_usage_amount",
-                given: &[],
-            }],
+            &[case(
+                "{line_item_line_item_type} IN ('Usage', 'DiscountedUsage', 'SavingsPlanCoveredUsage')",
+                "line_item_usage_amount",
+                &[],
+            )],
             "",
         )],
         empty: Empty::Null,
     },
 ];
 
-const NOT_NEGATION: Case = Case {
-    when: NEGATION,
-    then: "",
-    given: PLAN,
-};
-const NOT_PLAN_UPFRONT: Case = Case {
-    when: PLAN_UPFRONT,
-    then: "",
-    given: PLAN,
-};
-const NOT_PLAN_REFUND: Case = Case {
-    when: PLAN_REFUND,
-    then: "",
-    given: PLAN,
-};
-const NOT_RESERVATION_UPFRONT: Case = Case {
-    when: RESERVATION_UPFRONT,
-    then: "",
-    given: RESERVATION,
-};
+const NOT_NEGATION: Case = case(NEGATION, "", PLAN);
+const NOT_PLAN_UPFRONT: Case = case(PLAN_UPFRONT, "", PLAN);
+const NOT_PLAN_REFUND: Case = case(PLAN_REFUND, "", PLAN);
+const NOT_RESERVATION_UPFRONT: Case = case(RESERVATION_UPFRONT, "", RESERVATION);
 const MINUS_USED_COMMITMENT: Term = Term {
     sign: Sign::Minus,
-    cases: &[Case {
-        when: PLAN_FEE,
-        then: USED_COMMITMENT,
-        given: PLAN,
-    }],
+    cases: &[case(PLAN_FEE, USED_COMMITMENT, PLAN)],
     otherwise: "",
 };
+
+const fn case(when: &'static str, then: &'static str, given: &'static [&'static str]) -> Case {
+    Case { when, then, given }
+}
 
 const fn plus(cases: &'static [Case], otherwise: &'static str) -> Term {
     Term {

@@ -13,17 +13,33 @@ pub(super) const RULES: Rules = Rules {
     cost_categories: Labels::maps(&[("x_CostCategories", "")]),
 };
 
+/// Who provides it, by how providers begin their names.
+macro_rules! provider {
+    ($column:literal) => {
+        concat!(
+            "CASE WHEN {",
+            $column,
+            "} LIKE 'AWS%' OR {",
+            $column,
+            "} LIKE 'Amazon%' THEN 'aws' ",
+            "WHEN {",
+            $column,
+            "} LIKE 'Microsoft%' OR {",
+            $column,
+            "} LIKE 'Azure%' THEN 'azure' ",
+            "WHEN {",
+            $column,
+            "} LIKE 'Google%' THEN 'gcp' ELSE nullif(lower({",
+            $column,
+            "}), '') END"
+        )
+    };
+}
+
 const TEXTS: &[Text] = &[
     text(
         "cloud_provider",
-        &[
-            "CASE WHEN {ServiceProviderName} LIKE 'A%WS%' OR {ServiceProviderName} LIKE 'Amazon%' THEN 'aws' \
-             WHEN {ServiceProviderName} LIKE 'Microsoft%' OR {ServiceProviderName} LIKE 'Azure%' THEN 'azure' \
-             WHEN {ServiceProviderName} LIKE 'Google%' THEN 'gcp' ELSE nullif(lower({ServiceProviderName}), '') END",
-            "CASE WHEN {ProviderName} LIKE 'A%WS%' OR {ProviderName} LIKE 'Amazon%' THEN 'aws' \
-             WHEN {ProviderName} LIKE 'Microsoft%' OR {ProviderName} LIKE 'Azure%' THEN 'azure' \
-             WHEN {ProviderName} LIKE 'Google%' THEN 'gcp' ELSE nullif(lower({ProviderName}), '') END",
-        ],
+        &[provider!("ServiceProviderName"), provider!("ProviderName")],
         "'unknown'",
     ),
     text("payer_account_id", &["BillingAccountId"], ""),
@@ -63,7 +79,7 @@ const TEXTS: &[Text] = &[
         &[
             "CASE WHEN {?ChargeClass} = 'Correction' THEN 'Refund' \
              WHEN {ChargeCategory} IN ('Tax', 'Credit') THEN {ChargeCategory} \
-             WHEN {?ServiceName} LIKE 'AWS Support%' THEN 'Support' \
+             WHEN {?ServiceName} LIKE '%Support%' THEN 'Support' \
              WHEN {ChargeCategory} = 'Purchase' AND {?CommitmentDiscountId} <> '' THEN 'Commitment' \
              WHEN {ChargeCategory} = 'Purchase' THEN 'Fee' \
              WHEN {ChargeCategory} = 'Usage' THEN 'Usage' END",
