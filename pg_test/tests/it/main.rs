@@ -26,6 +26,7 @@ mod generated;
 mod harness;
 mod health;
 mod keeping;
+mod looks;
 mod manners;
 mod memory;
 mod nise;
@@ -81,6 +82,7 @@ const MODULES: &[&[Test]] = &[
     pushed::TESTS,
     raw_tables::TESTS,
     damage::TESTS,
+    looks::TESTS,
     manners::TESTS,
     rescans::TESTS,
     memory::TESTS,
