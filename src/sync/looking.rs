@@ -1,7 +1,7 @@
 //! Looking at a server and its exports before anything is loaded.
 
 use billing::BillingPeriod;
-use engine::{Bill, discover};
+use engine::{Bill, Listing, discover};
 use pgrx::datum::Date;
 use pgrx::prelude::*;
 use pgrx::{AnyNumeric, pg_sys};
@@ -44,14 +44,14 @@ fn checks(server: &str) -> Vec<Check> {
         }
     };
     check("credentials", Ok(format!("present for {}", store.name())));
-    let listing = store.clone();
-    let found = match backend::run(async move { discover(&listing, "").await }) {
-        Ok(found) => found,
+    let listing = match backend::run(async move { Listing::of(&store, "").await }) {
+        Ok(listing) => listing,
         Err(error) => {
             check("list", Err(error.into()));
             return done;
         }
     };
+    let found = listing.found();
     let exports = found.exports.iter();
     let newest = exports.max_by_key(|e| e.months.keys().next_back().copied());
     check(
@@ -73,16 +73,16 @@ fn checks(server: &str) -> Vec<Check> {
         );
         return done;
     };
-    let bill = find(&store, &newest.root);
-    let delivery = bill.and_then(|bill| {
-        let reading = bill.clone();
-        let delivery = backend::run(async move { reading.delivery(reading.newest()?).await })?;
+    let bill = listing.bill(newest);
+    let delivery = backend::run(async move {
+        let bill = bill.told().await;
+        let delivery = bill.delivery(bill.newest()?).await?;
         Ok((bill, delivery))
     });
     let (bill, delivery) = match delivery {
         Ok(both) => both,
         Err(error) => {
-            check("manifest", Err(error));
+            check("manifest", Err(error.into()));
             return done;
         }
     };
@@ -90,8 +90,8 @@ fn checks(server: &str) -> Vec<Check> {
         "manifest",
         Ok(format!(
             "{} ({}): newest month {} with {} files, {} bytes, {}",
-            newest.root,
-            newest.format.name(),
+            bill.export().root,
+            bill.export().format.name(),
             delivery.period,
             delivery.files.len(),
             delivery.bytes(),

@@ -254,10 +254,7 @@ fn words(panic: &(dyn std::any::Any + Send)) -> String {
 }
 
 fn cause<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
-    std::iter::successors(Some(error), |e: &&'a (dyn StdError + 'static)| {
-        (*e).source()
-    })
-    .find_map(|e| e.downcast_ref::<T>())
+    store::causes(error).find_map(|e| e.downcast_ref::<T>())
 }
 
 fn first_line(error: &dyn std::fmt::Display) -> String {

@@ -31,6 +31,7 @@ mod identity;
 mod import;
 mod keeping;
 mod ledger;
+mod looks;
 mod manners;
 mod memory;
 mod nise;
@@ -101,6 +102,7 @@ const MODULES: &[&[Test]] = &[
     damage::TESTS,
     import::TESTS,
     analyze::TESTS,
+    looks::TESTS,
     manners::TESTS,
     rescans::TESTS,
     memory::TESTS,

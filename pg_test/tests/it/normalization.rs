@@ -31,6 +31,7 @@ pub const TESTS: &[Test] = tests![
     an_actual_and_an_amortized_export_are_never_summed_twice,
     a_savings_plan_is_told_by_its_pricing_model,
     tax_and_credits_have_no_pricing_category,
+    a_focus_bill_is_its_providers_whose_support_is_support,
     an_export_that_is_no_bill_is_loaded_and_costs_nothing,
     a_month_in_an_older_dialect_is_checked_against_its_own_costs,
     amounts_in_another_currency_or_an_error,
@@ -504,6 +505,32 @@ fn tax_and_credits_have_no_pricing_category(env: &Env) -> Result<()> {
             category,
             "{columns}: {row}"
         );
+    }
+    Ok(())
+}
+
+fn a_focus_bill_is_its_providers_whose_support_is_support(env: &Env) -> Result<()> {
+    let mut client = env.database_with_extension("normal-provider")?;
+    client.batch_execute(
+        "CREATE TABLE bill (billing_period date, billed_cost float8, charge_category text, provider_name text, service_provider_name text, service_name text)",
+    )?;
+    for (row, expected) in [
+        ("'AWS', NULL, 'AWS Support [Business]'", "aws Support"),
+        ("'Amazon Web Services', '', 'Amazon EC2'", "aws Usage"),
+        ("'Microsoft', NULL, 'Azure Support'", "azure Support"),
+        ("'AWS', 'Google Cloud', 'Support'", "gcp Support"),
+        ("'Atlantic WS', NULL, 'Hosting'", "atlantic ws Usage"),
+        ("NULL, NULL, 'Hosting'", "unknown Usage"),
+    ] {
+        client.batch_execute(&format!(
+            "TRUNCATE bill; INSERT INTO bill VALUES ('2025-09-01', 1, 'Usage', {row})"
+        ))?;
+        let query = value(
+            &mut client,
+            "SELECT cost_analytics.normalization_sql('bill')",
+        )?;
+        let found = format!("SELECT concat_ws(' ', cloud_provider, charge_group) FROM ({query}) q");
+        assert_eq!(value(&mut client, &found)?, expected, "{row}");
     }
     Ok(())
 }

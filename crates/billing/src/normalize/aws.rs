@@ -5,7 +5,7 @@
 //! back, so that this holds for it, too. Where a report lacks any of the columns that amortizing savings
 //! plans takes, all of theirs is left at its unblended cost; and so of reservations.
 
-use super::rules::{Case, Labels, Rules, Sign, Sum, Term, Text};
+use super::rules::{Case, Empty, Labels, Rules, Sign, Sum, Term, Text, text};
 
 const EFFECTIVE_PLAN: &str = "savings_plan_savings_plan_effective_cost";
 const COMMITMENT: &str = "savings_plan_total_commitment_to_date";
@@ -29,11 +29,11 @@ const RESERVATION: &[&str] = &[
 
 /// Net costs are after discounts, so a discount's own line has none where the report has net costs:
 /// an empty one does not stand for the unblended one, or the discount would count twice.
-const DISCOUNT_IN_NET: Case = Case {
-    when: "{line_item_line_item_type} LIKE '%Discount'",
-    then: "line_item_net_unblended_cost",
-    given: &["line_item_net_unblended_cost"],
-};
+const DISCOUNT_IN_NET: Case = case(
+    "{line_item_line_item_type} LIKE '%Discount'",
+    "line_item_net_unblended_cost",
+    &["line_item_net_unblended_cost"],
+);
 
 const COVERED: &str = "{line_item_line_item_type} = 'SavingsPlanCoveredUsage'";
 const NEGATION: &str = "{line_item_line_item_type} = 'SavingsPlanNegation'";
@@ -66,93 +66,69 @@ pub(super) const RULES: Rules = Rules {
 };
 
 const TEXTS: &[Text] = &[
-    Text {
-        name: "cloud_provider",
-        candidates: &[],
-        otherwise: "'aws'",
-    },
-    Text {
-        name: "payer_account_id",
-        candidates: &["bill_payer_account_id"],
-        otherwise: "",
-    },
-    Text {
-        name: "payer_account_name",
-        candidates: &["bill_payer_account_name"],
-        otherwise: "",
-    },
-    Text {
-        name: "account_id",
-        candidates: &["line_item_usage_account_id", "bill_payer_account_id"],
-        otherwise: "'unknown'",
-    },
-    Text {
-        name: "account_name",
-        candidates: &["line_item_usage_account_name"],
-        otherwise: "",
-    },
-    Text {
-        name: "service",
-        candidates: &[
+    text("cloud_provider", &[], "'aws'"),
+    text("payer_account_id", &["bill_payer_account_id"], ""),
+    text("payer_account_name", &["bill_payer_account_name"], ""),
+    text(
+        "account_id",
+        &["line_item_usage_account_id", "bill_payer_account_id"],
+        "'unknown'",
+    ),
+    text("account_name", &["line_item_usage_account_name"], ""),
+    text(
+        "service",
+        &[
             "product_product_name",
             "product->product_name",
             "product_servicename",
             "product->servicename",
             "line_item_product_code",
         ],
-        otherwise: "'Unknown'",
-    },
+        "'Unknown'",
+    ),
     // The product code keeps data transfer with the service it belongs to, as the invoice does; the
     // service code has AWSDataTransfer for all of it.
-    Text {
-        name: "service_code",
-        candidates: &["line_item_product_code", "product_servicecode"],
-        otherwise: "",
-    },
-    Text {
-        name: "region",
-        candidates: &[
+    text(
+        "service_code",
+        &["line_item_product_code", "product_servicecode"],
+        "",
+    ),
+    text(
+        "region",
+        &[
             "product_region",
             "product->region",
             "product_region_code",
             "product->region_code",
             "cost_analytics.zone_region({line_item_availability_zone})",
         ],
-        otherwise: "",
-    },
-    Text {
-        name: "region_name",
-        candidates: &["product_location", "product->location"],
-        otherwise: "",
-    },
-    Text {
-        name: "availability_zone",
-        candidates: &["line_item_availability_zone"],
-        otherwise: "",
-    },
-    Text {
-        name: "line_item_type",
-        candidates: &["line_item_line_item_type"],
-        otherwise: "'Other'",
-    },
-    Text {
-        name: "charge_category",
-        candidates: &["CASE WHEN {line_item_line_item_type} = 'Tax' THEN 'Tax' \
+        "",
+    ),
+    text(
+        "region_name",
+        &["product_location", "product->location"],
+        "",
+    ),
+    text("availability_zone", &["line_item_availability_zone"], ""),
+    text("line_item_type", &["line_item_line_item_type"], "'Other'"),
+    text(
+        "charge_category",
+        &["CASE WHEN {line_item_line_item_type} = 'Tax' THEN 'Tax' \
               WHEN {line_item_line_item_type} = 'Credit' THEN 'Credit' \
               WHEN {line_item_line_item_type} IN ('Fee', 'RIFee', 'SavingsPlanUpfrontFee', 'SavingsPlanRecurringFee') THEN 'Purchase' \
               WHEN {line_item_line_item_type} = 'Refund' AND {?line_item_product_code} = 'ComputeSavingsPlans' THEN 'Purchase' \
               WHEN {line_item_line_item_type} IN ('Usage', 'DiscountedUsage', 'SavingsPlanCoveredUsage', 'SavingsPlanNegation', 'Refund') THEN 'Usage' \
               WHEN {line_item_line_item_type} LIKE '%Discount' THEN 'Usage' END"],
-        otherwise: "'Adjustment'",
-    },
-    Text {
-        name: "charge_class",
-        candidates: &["CASE WHEN {line_item_line_item_type} = 'Refund' THEN 'Correction' END"],
-        otherwise: "",
-    },
-    Text {
-        name: "charge_group",
-        candidates: &[
+        "'Adjustment'",
+    ),
+    text(
+        "charge_class",
+        &["CASE WHEN {line_item_line_item_type} = 'Refund' THEN 'Correction' END"],
+        "",
+    ),
+    text(
+        "charge_group",
+        &[
             "CASE WHEN {line_item_line_item_type} IN ('Tax', 'Credit', 'Refund') THEN {line_item_line_item_type} \
               WHEN {?bill_billing_entity} = 'AWS Marketplace' THEN 'Marketplace' \
               WHEN {?line_item_product_code} LIKE 'AWSSupport%' THEN 'Support' \
@@ -162,347 +138,240 @@ const TEXTS: &[Text] = &[
               WHEN {line_item_line_item_type} LIKE '%Discount' THEN 'Discount' \
               WHEN {line_item_line_item_type} IN ('Usage', 'DiscountedUsage', 'SavingsPlanCoveredUsage', 'SavingsPlanNegation') THEN 'Usage' END",
         ],
-        otherwise: "'Other'",
-    },
-    Text {
-        name: "charge_frequency",
-        candidates: &[
+        "'Other'",
+    ),
+    text(
+        "charge_frequency",
+        &[
             "CASE WHEN {line_item_line_item_type} IN ('Fee', 'SavingsPlanUpfrontFee', 'Credit', 'Refund') THEN 'One-Time' \
               WHEN {line_item_line_item_type} IN ('RIFee', 'SavingsPlanRecurringFee') THEN 'Recurring' \
               ELSE 'Usage-Based' END",
         ],
-        otherwise: "",
-    },
-    Text {
-        name: "charge_description",
-        candidates: &["line_item_line_item_description"],
-        otherwise: "",
-    },
-    Text {
-        name: "pricing_category",
-        candidates: &[
+        "",
+    ),
+    text(
+        "charge_description",
+        &["line_item_line_item_description"],
+        "",
+    ),
+    text(
+        "pricing_category",
+        &[
             "CASE WHEN {line_item_line_item_type} IN ('DiscountedUsage', 'SavingsPlanCoveredUsage', 'SavingsPlanNegation') THEN 'Committed' \
               WHEN {line_item_line_item_type} = 'Usage' AND {?line_item_usage_type} LIKE '%SpotUsage%' THEN 'Dynamic' \
               WHEN {line_item_line_item_type} IN ('Usage', 'Fee', 'RIFee', 'SavingsPlanUpfrontFee', 'SavingsPlanRecurringFee') THEN 'Standard' \
               WHEN {line_item_line_item_type} LIKE '%Discount' THEN 'Other' END",
         ],
-        otherwise: "",
-    },
-    Text {
-        name: "currency",
-        candidates: &["line_item_currency_code", "pricing_currency"],
-        otherwise: "'USD'",
-    },
-    Text {
-        name: "invoice_id",
-        candidates: &["bill_invoice_id"],
-        otherwise: "",
-    },
-    Text {
-        name: "invoice_issuer",
-        candidates: &["bill_invoicing_entity"],
-        otherwise: "",
-    },
-    Text {
-        name: "seller",
-        candidates: &["line_item_legal_entity"],
-        otherwise: "",
-    },
-    Text {
-        name: "commitment_type",
-        candidates: &[
+        "",
+    ),
+    text(
+        "currency",
+        &["line_item_currency_code", "pricing_currency"],
+        "'USD'",
+    ),
+    text("invoice_id", &["bill_invoice_id"], ""),
+    text("invoice_issuer", &["bill_invoicing_entity"], ""),
+    text("seller", &["line_item_legal_entity"], ""),
+    text(
+        "commitment_type",
+        &[
             "CASE WHEN {savings_plan_savings_plan_a_r_n} <> '' THEN 'Savings Plan' END",
             "CASE WHEN {reservation_reservation_a_r_n} <> '' THEN 'Reserved Instance' END",
         ],
-        otherwise: "",
-    },
-    Text {
-        name: "commitment_id",
-        candidates: &[
+        "",
+    ),
+    text(
+        "commitment_id",
+        &[
             "savings_plan_savings_plan_a_r_n",
             "reservation_reservation_a_r_n",
         ],
-        otherwise: "",
-    },
+        "",
+    ),
     // What is unused has no rows of its own; see the fees.
-    Text {
-        name: "commitment_status",
-        candidates: &[
+    text(
+        "commitment_status",
+        &[
             "CASE WHEN {line_item_line_item_type} IN ('DiscountedUsage', 'SavingsPlanCoveredUsage', 'SavingsPlanNegation') THEN 'Used' END",
         ],
-        otherwise: "",
-    },
-    Text {
-        name: "resource_id",
-        candidates: &["line_item_resource_id"],
-        otherwise: "",
-    },
-    Text {
-        name: "usage_type",
-        candidates: &["line_item_usage_type"],
-        otherwise: "",
-    },
-    Text {
-        name: "operation",
-        candidates: &["line_item_operation"],
-        otherwise: "",
-    },
-    Text {
-        name: "sku_id",
-        candidates: &["product_sku", "product->sku"],
-        otherwise: "",
-    },
-    Text {
-        name: "sku_price_id",
-        candidates: &["pricing_rate_code", "pricing_rate_id"],
-        otherwise: "",
-    },
-    Text {
-        name: "pricing_currency",
-        candidates: &["pricing_currency", "line_item_currency_code"],
-        otherwise: "",
-    },
-    Text {
-        name: "usage_unit",
-        candidates: &["pricing_unit", "product->pricing_unit"],
-        otherwise: "",
-    },
-    Text {
-        name: "pricing_unit",
-        candidates: &["pricing_unit", "product->pricing_unit"],
-        otherwise: "",
-    },
+        "",
+    ),
+    text("resource_id", &["line_item_resource_id"], ""),
+    text("usage_type", &["line_item_usage_type"], ""),
+    text("operation", &["line_item_operation"], ""),
+    text("sku_id", &["product_sku", "product->sku"], ""),
+    text(
+        "sku_price_id",
+        &["pricing_rate_code", "pricing_rate_id"],
+        "",
+    ),
+    text(
+        "pricing_currency",
+        &["pricing_currency", "line_item_currency_code"],
+        "",
+    ),
+    text("usage_unit", &["pricing_unit", "product->pricing_unit"], ""),
+    text(
+        "pricing_unit",
+        &["pricing_unit", "product->pricing_unit"],
+        "",
+    ),
 ];
 
 const SUMS: &[Sum] = &[
     Sum {
         name: "cost",
         terms: &[plus(&[], UNBLENDED)],
+        empty: Empty::Zero,
     },
-    Sum {
-        name: "blended_cost",
-        terms: &[plus(&[], "line_item_blended_cost")],
-    },
-    Sum {
-        name: "net_cost",
-        terms: &[plus(&[DISCOUNT_IN_NET], NET)],
-    },
-    Sum {
-        name: "amortized_cost",
-        terms: &[
+    Sum::known("blended_cost", &[plus(&[], "line_item_blended_cost")]),
+    Sum::known("net_cost", &[plus(&[DISCOUNT_IN_NET], NET)]),
+    Sum::known(
+        "amortized_cost",
+        &[
             plus(
                 &[
-                    Case {
-                        when: COVERED,
-                        then: EFFECTIVE_PLAN,
-                        given: PLAN,
-                    },
-                    Case {
-                        when: PLAN_FEE,
-                        then: COMMITMENT,
-                        given: PLAN,
-                    },
+                    case(COVERED, EFFECTIVE_PLAN, PLAN),
+                    case(PLAN_FEE, COMMITMENT, PLAN),
                     NOT_NEGATION,
                     NOT_PLAN_UPFRONT,
                     NOT_PLAN_REFUND,
-                    Case {
-                        when: RESERVED,
-                        then: EFFECTIVE_RESERVATION,
-                        given: RESERVATION,
-                    },
-                    Case {
-                        when: RESERVATION_FEE,
-                        then: UNUSED_UPFRONT,
-                        given: RESERVATION,
-                    },
+                    case(RESERVED, EFFECTIVE_RESERVATION, RESERVATION),
+                    case(RESERVATION_FEE, UNUSED_UPFRONT, RESERVATION),
                     NOT_RESERVATION_UPFRONT,
                 ],
                 UNBLENDED,
             ),
-            plus(
-                &[Case {
-                    when: RESERVATION_FEE,
-                    then: UNUSED_RECURRING,
-                    given: RESERVATION,
-                }],
-                "",
-            ),
+            plus(&[case(RESERVATION_FEE, UNUSED_RECURRING, RESERVATION)], ""),
             MINUS_USED_COMMITMENT,
         ],
-    },
+    ),
     // There are no net columns of a plan's unused commitment.
-    Sum {
-        name: "net_amortized_cost",
-        terms: &[
+    Sum::known(
+        "net_amortized_cost",
+        &[
             plus(
                 &[
-                    Case {
-                        when: COVERED,
-                        then: "savings_plan_net_savings_plan_effective_cost \
+                    case(
+                        COVERED,
+                        "savings_plan_net_savings_plan_effective_cost \
                              | savings_plan_savings_plan_effective_cost",
-                        given: PLAN,
-                    },
-                    Case {
-                        when: PLAN_FEE,
-                        then: COMMITMENT,
-                        given: PLAN,
-                    },
+                        PLAN,
+                    ),
+                    case(PLAN_FEE, COMMITMENT, PLAN),
                     NOT_NEGATION,
                     NOT_PLAN_UPFRONT,
                     NOT_PLAN_REFUND,
-                    Case {
-                        when: RESERVED,
-                        then: "reservation_net_effective_cost | reservation_effective_cost",
-                        given: RESERVATION,
-                    },
-                    Case {
-                        when: RESERVATION_FEE,
-                        then: "reservation_net_unused_amortized_upfront_fee_for_billing_period \
+                    case(
+                        RESERVED,
+                        "reservation_net_effective_cost | reservation_effective_cost",
+                        RESERVATION,
+                    ),
+                    case(
+                        RESERVATION_FEE,
+                        "reservation_net_unused_amortized_upfront_fee_for_billing_period \
                              | reservation_unused_amortized_upfront_fee_for_billing_period",
-                        given: RESERVATION,
-                    },
+                        RESERVATION,
+                    ),
                     NOT_RESERVATION_UPFRONT,
                     DISCOUNT_IN_NET,
                 ],
                 NET,
             ),
             plus(
-                &[Case {
-                    when: RESERVATION_FEE,
-                    then: "reservation_net_unused_recurring_fee | reservation_unused_recurring_fee",
-                    given: RESERVATION,
-                }],
+                &[case(
+                    RESERVATION_FEE,
+                    "reservation_net_unused_recurring_fee | reservation_unused_recurring_fee",
+                    RESERVATION,
+                )],
                 "",
             ),
             MINUS_USED_COMMITMENT,
         ],
-    },
-    Sum {
-        name: "list_cost",
-        terms: &[plus(
-            &[Case {
-                when: NEGATION,
-                then: "",
-                given: &[],
-            }],
+    ),
+    Sum::known(
+        "list_cost",
+        &[plus(
+            &[case(NEGATION, "", &[])],
             "pricing_public_on_demand_cost",
         )],
-    },
-    Sum {
-        name: "contracted_cost",
-        terms: &[plus(
+    ),
+    Sum::known(
+        "contracted_cost",
+        &[plus(
             &[
-                Case {
-                    when: RESERVED,
-                    then: "pricing_public_on_demand_cost",
-                    given: &[],
-                },
-                Case {
-                    when: NEGATION,
-                    then: "",
-                    given: &[],
-                },
+                case(RESERVED, "pricing_public_on_demand_cost", &[]),
+                case(NEGATION, "", &[]),
             ],
             UNBLENDED,
         )],
-    },
+    ),
     // What this month bears of upfront fees, taken back: they were paid at another time.
     Sum {
         name: "ri_sp_trueup",
         terms: &[Term {
             sign: Sign::Minus,
             cases: &[
-                Case {
-                    when: PLAN_FEE,
-                    then: "savings_plan_amortized_upfront_commitment_for_billing_period",
-                    given: PLAN,
-                },
-                Case {
-                    when: RESERVATION_FEE,
-                    then: "reservation_amortized_upfront_fee_for_billing_period",
-                    given: RESERVATION,
-                },
+                case(
+                    PLAN_FEE,
+                    "savings_plan_amortized_upfront_commitment_for_billing_period",
+                    PLAN,
+                ),
+                case(
+                    RESERVATION_FEE,
+                    "reservation_amortized_upfront_fee_for_billing_period",
+                    RESERVATION,
+                ),
             ],
             otherwise: "",
         }],
+        empty: Empty::Zero,
     },
     Sum {
         name: "ri_sp_upfront_fees",
         terms: &[plus(
             &[
-                Case {
-                    when: PLAN_UPFRONT,
-                    then: UNBLENDED,
-                    given: PLAN,
-                },
-                Case {
-                    when: PLAN_REFUND,
-                    then: UNBLENDED,
-                    given: PLAN,
-                },
-                Case {
-                    when: RESERVATION_UPFRONT,
-                    then: UNBLENDED,
-                    given: RESERVATION,
-                },
+                case(PLAN_UPFRONT, UNBLENDED, PLAN),
+                case(PLAN_REFUND, UNBLENDED, PLAN),
+                case(RESERVATION_UPFRONT, UNBLENDED, RESERVATION),
             ],
             "",
         )],
+        empty: Empty::Zero,
     },
     Sum {
         name: "pricing_quantity",
-        terms: &[plus(
-            &[Case {
-                when: NEGATION,
-                then: "",
-                given: &[],
-            }],
-            "line_item_usage_amount",
-        )],
+        terms: &[plus(&[case(NEGATION, "", &[])], "line_item_usage_amount")],
+        empty: Empty::Null,
     },
     // A negation repeats the usage it cancels; fees have amounts of other things.
     Sum {
         name: "usage_amount",
         terms: &[plus(
-            &[Case {
-                when: "{line_item_line_item_type} IN ('Usage', 'DiscountedUsage', 'SavingsPlanCoveredUsage')",
-                then: "line_item_usage_amount",
-                given: &[],
-            }],
+            &[case(
+                "{line_item_line_item_type} IN ('Usage', 'DiscountedUsage', 'SavingsPlanCoveredUsage')",
+                "line_item_usage_amount",
+                &[],
+            )],
             "",
         )],
+        empty: Empty::Null,
     },
 ];
 
-const NOT_NEGATION: Case = Case {
-    when: NEGATION,
-    then: "",
-    given: PLAN,
-};
-const NOT_PLAN_UPFRONT: Case = Case {
-    when: PLAN_UPFRONT,
-    then: "",
-    given: PLAN,
-};
-const NOT_PLAN_REFUND: Case = Case {
-    when: PLAN_REFUND,
-    then: "",
-    given: PLAN,
-};
-const NOT_RESERVATION_UPFRONT: Case = Case {
-    when: RESERVATION_UPFRONT,
-    then: "",
-    given: RESERVATION,
-};
+const NOT_NEGATION: Case = case(NEGATION, "", PLAN);
+const NOT_PLAN_UPFRONT: Case = case(PLAN_UPFRONT, "", PLAN);
+const NOT_PLAN_REFUND: Case = case(PLAN_REFUND, "", PLAN);
+const NOT_RESERVATION_UPFRONT: Case = case(RESERVATION_UPFRONT, "", RESERVATION);
 const MINUS_USED_COMMITMENT: Term = Term {
     sign: Sign::Minus,
-    cases: &[Case {
-        when: PLAN_FEE,
-        then: USED_COMMITMENT,
-        given: PLAN,
-    }],
+    cases: &[case(PLAN_FEE, USED_COMMITMENT, PLAN)],
     otherwise: "",
 };
+
+const fn case(when: &'static str, then: &'static str, given: &'static [&'static str]) -> Case {
+    Case { when, then, given }
+}
 
 const fn plus(cases: &'static [Case], otherwise: &'static str) -> Term {
     Term {

@@ -3,13 +3,10 @@
 //! An actual and an amortized export list the same charges twice. So that no sum counts them twice,
 //! `cost` comes from actual exports only, and amortized costs from amortized exports only.
 
-use super::rules::{Case, Labels, Rules, Sign, Sum, Term, Text};
+use super::rules::{Case, Empty, Labels, Rules, Sign, Sum, Term, Text, text};
 
 const COST: &str = "CostInBillingCurrency | Cost | PreTaxCost";
-const LIST: Sum = Sum {
-    name: "list_cost",
-    terms: &[Term::all("PaygCostInBillingCurrency")],
-};
+const LIST: Sum = Sum::known("list_cost", &[Term::all("PaygCostInBillingCurrency")]);
 const USAGE: Sum = Sum {
     name: "usage_amount",
     terms: &[Term {
@@ -21,6 +18,7 @@ const USAGE: Sum = Sum {
         }],
         otherwise: QUANTITY,
     }],
+    empty: Empty::Null,
 };
 const PRICING_CURRENCY_COST: &str = "CostInPricingCurrency";
 const COMMITTED: &str = "(coalesce({?BenefitId}, '') <> '' OR coalesce({?ReservationId}, '') <> '' \
@@ -32,21 +30,20 @@ pub(super) const ACTUAL: Rules = Rules {
         Sum {
             name: "cost",
             terms: &[Term::all(COST)],
+            empty: Empty::Zero,
         },
-        Sum {
-            name: "net_cost",
-            terms: &[Term::all(COST)],
-        },
+        Sum::known("net_cost", &[Term::all(COST)]),
         LIST,
         USAGE,
         Sum {
             name: "pricing_quantity",
             terms: &[Term::all(QUANTITY)],
+            empty: Empty::Null,
         },
         // What commitments cover or are bought for is in the amortized export.
-        Sum {
-            name: "pricing_currency_effective_cost",
-            terms: &[Term {
+        Sum::known(
+            "pricing_currency_effective_cost",
+            &[Term {
                 sign: Sign::Plus,
                 cases: &[Case {
                     when: COMMITTED,
@@ -55,7 +52,7 @@ pub(super) const ACTUAL: Rules = Rules {
                 }],
                 otherwise: PRICING_CURRENCY_COST,
             }],
-        },
+        ),
     ],
     ..AMORTIZED
 };
@@ -70,18 +67,13 @@ pub(super) const AMORTIZED: Rules = Rules {
         Sum {
             name: "cost",
             terms: &[],
+            empty: Empty::Zero,
         },
-        Sum {
-            name: "amortized_cost",
-            terms: &[Term::all(COST)],
-        },
-        Sum {
-            name: "net_amortized_cost",
-            terms: &[Term::all(COST)],
-        },
-        Sum {
-            name: "pricing_currency_effective_cost",
-            terms: &[Term {
+        Sum::known("amortized_cost", &[Term::all(COST)]),
+        Sum::known("net_amortized_cost", &[Term::all(COST)]),
+        Sum::known(
+            "pricing_currency_effective_cost",
+            &[Term {
                 sign: Sign::Plus,
                 cases: &[Case {
                     when: COMMITTED,
@@ -90,98 +82,68 @@ pub(super) const AMORTIZED: Rules = Rules {
                 }],
                 otherwise: "",
             }],
-        },
+        ),
     ],
-    tags: Labels {
-        columns: "",
-        maps: &[("Tags", "")],
-    },
-    cost_categories: Labels {
-        columns: "",
-        maps: &[],
-    },
+    tags: Labels::maps(&[("Tags", "")]),
+    cost_categories: Labels::NONE,
 };
 
 const TEXTS: &[Text] = &[
-    Text {
-        name: "cloud_provider",
-        candidates: &[],
-        otherwise: "'azure'",
-    },
-    Text {
-        name: "payer_account_id",
-        candidates: &["BillingAccountId", "BillingProfileId"],
-        otherwise: "",
-    },
-    Text {
-        name: "payer_account_name",
-        candidates: &["BillingAccountName", "BillingProfileName"],
-        otherwise: "",
-    },
-    Text {
-        name: "account_id",
-        candidates: &[
+    text("cloud_provider", &[], "'azure'"),
+    text(
+        "payer_account_id",
+        &["BillingAccountId", "BillingProfileId"],
+        "",
+    ),
+    text(
+        "payer_account_name",
+        &["BillingAccountName", "BillingProfileName"],
+        "",
+    ),
+    text(
+        "account_id",
+        &[
             "SubscriptionId",
             "SubscriptionGuid",
             "BillingProfileId",
             "BillingAccountId",
         ],
-        otherwise: "'unknown'",
-    },
-    Text {
-        name: "account_name",
-        candidates: &["SubscriptionName"],
-        otherwise: "",
-    },
-    Text {
-        name: "service",
-        candidates: &["ServiceName", "MeterCategory", "ConsumedService"],
-        otherwise: "'Unknown'",
-    },
-    Text {
-        name: "service_code",
-        candidates: &["ConsumedService"],
-        otherwise: "",
-    },
-    Text {
-        name: "region",
-        candidates: &["ResourceLocation", "Location", "MeterRegion"],
-        otherwise: "",
-    },
-    Text {
-        name: "region_name",
-        candidates: &["Location", "MeterRegion"],
-        otherwise: "",
-    },
-    Text {
-        name: "availability_zone",
-        candidates: &["AvailabilityZone"],
-        otherwise: "",
-    },
+        "'unknown'",
+    ),
+    text("account_name", &["SubscriptionName"], ""),
+    text(
+        "service",
+        &["ServiceName", "MeterCategory", "ConsumedService"],
+        "'Unknown'",
+    ),
+    text("service_code", &["ConsumedService"], ""),
+    text(
+        "region",
+        &["ResourceLocation", "Location", "MeterRegion"],
+        "",
+    ),
+    text("region_name", &["Location", "MeterRegion"], ""),
+    text("availability_zone", &["AvailabilityZone"], ""),
     // The oldest dialect has usage only, and does not say so.
-    Text {
-        name: "line_item_type",
-        candidates: &["ChargeType"],
-        otherwise: "'Usage'",
-    },
-    Text {
-        name: "charge_category",
-        candidates: &[
+    text("line_item_type", &["ChargeType"], "'Usage'"),
+    text(
+        "charge_category",
+        &[
             "CASE WHEN {ChargeType} IN ('Usage', 'Purchase', 'Credit', 'Tax') THEN {ChargeType} \
               WHEN {ChargeType} IN ('UnusedReservation', 'UnusedSavingsPlan', '') THEN 'Usage' \
               WHEN {ChargeType} = 'Refund' THEN 'Purchase' \
               WHEN {ChargeType} IS NOT NULL THEN 'Adjustment' END",
         ],
-        otherwise: "'Usage'",
-    },
-    Text {
-        name: "charge_class",
-        candidates: &["CASE WHEN {ChargeType} = 'Refund' THEN 'Correction' END"],
-        otherwise: "",
-    },
-    Text {
-        name: "charge_group",
-        candidates: &[
+        "'Usage'",
+    ),
+    text(
+        "charge_class",
+        &["CASE WHEN {ChargeType} = 'Refund' THEN 'Correction' END"],
+        "",
+    ),
+    text(
+        "charge_group",
+        &[
             "CASE WHEN {ChargeType} IN ('Refund', 'Credit', 'Tax') THEN {ChargeType} \
               WHEN {?PublisherType} IN ('Marketplace', 'AWS') THEN 'Marketplace' \
               WHEN {?MeterCategory} LIKE '%Support%' THEN 'Support' \
@@ -192,117 +154,81 @@ const TEXTS: &[Text] = &[
               WHEN {ChargeType} IN ('Usage', '') THEN 'Usage' \
               WHEN {ChargeType} IS NOT NULL THEN 'Other' END",
         ],
-        otherwise: "'Usage'",
-    },
-    Text {
-        name: "charge_frequency",
-        candidates: &[
+        "'Usage'",
+    ),
+    text(
+        "charge_frequency",
+        &[
             "CASE WHEN {Frequency} = 'OneTime' THEN 'One-Time' WHEN {Frequency} = 'Recurring' THEN 'Recurring' \
               WHEN {Frequency} = 'UsageBased' THEN 'Usage-Based' END",
         ],
-        otherwise: "'Usage-Based'",
-    },
-    Text {
-        name: "charge_description",
-        candidates: &["ProductName", "Product", "MeterName"],
-        otherwise: "",
-    },
-    Text {
-        name: "pricing_category",
-        candidates: &["CASE WHEN {?ChargeType} IN ('Tax', 'Credit') THEN NULL \
+        "'Usage-Based'",
+    ),
+    text(
+        "charge_description",
+        &["ProductName", "Product", "MeterName"],
+        "",
+    ),
+    text(
+        "pricing_category",
+        &["CASE WHEN {?ChargeType} IN ('Tax', 'Credit') THEN NULL \
              WHEN {?ChargeType} IN ('Purchase', 'Refund') THEN 'Standard' \
              WHEN {?PricingModel} = 'Spot' THEN 'Dynamic' \
              WHEN {?PricingModel} IN ('Reservation', 'SavingsPlan') THEN 'Committed' \
              ELSE 'Standard' END"],
-        otherwise: "",
-    },
-    Text {
-        name: "currency",
-        candidates: &["BillingCurrencyCode", "BillingCurrency", "Currency"],
-        otherwise: "'USD'",
-    },
-    Text {
-        name: "invoice_id",
-        candidates: &["InvoiceId"],
-        otherwise: "",
-    },
-    Text {
-        name: "invoice_issuer",
-        candidates: &["PartnerName", "ResellerName"],
-        otherwise: "'Microsoft'",
-    },
-    Text {
-        name: "seller",
-        candidates: &["PublisherName"],
-        otherwise: "'Microsoft'",
-    },
-    Text {
-        name: "commitment_type",
-        candidates: &[
+        "",
+    ),
+    text(
+        "currency",
+        &["BillingCurrencyCode", "BillingCurrency", "Currency"],
+        "'USD'",
+    ),
+    text("invoice_id", &["InvoiceId"], ""),
+    text(
+        "invoice_issuer",
+        &["PartnerName", "ResellerName"],
+        "'Microsoft'",
+    ),
+    text("seller", &["PublisherName"], "'Microsoft'"),
+    text(
+        "commitment_type",
+        &[
             "CASE WHEN lower({BenefitId}) LIKE '%/microsoft.billingbenefits/%' THEN 'Savings Plan' \
              WHEN {BenefitId} <> '' THEN 'Reservation' END",
             "CASE WHEN {ReservationId} <> '' THEN 'Reservation' END",
             "CASE WHEN {PricingModel} = 'SavingsPlan' THEN 'Savings Plan' WHEN {PricingModel} = 'Reservation' THEN 'Reservation' END",
         ],
-        otherwise: "",
-    },
-    Text {
-        name: "commitment_id",
-        candidates: &["BenefitId", "ReservationId"],
-        otherwise: "",
-    },
-    Text {
-        name: "commitment_status",
-        candidates: &[
+        "",
+    ),
+    text("commitment_id", &["BenefitId", "ReservationId"], ""),
+    text(
+        "commitment_status",
+        &[
             "CASE WHEN {ChargeType} IN ('UnusedReservation', 'UnusedSavingsPlan') THEN 'Unused' \
               WHEN {ChargeType} = 'Usage' AND {PricingModel} IN ('Reservation', 'SavingsPlan') THEN 'Used' END",
         ],
-        otherwise: "",
-    },
-    Text {
-        name: "resource_id",
-        candidates: &["ResourceId", "InstanceId", "InstanceName"],
-        otherwise: "",
-    },
-    Text {
-        name: "usage_type",
-        candidates: &["MeterName"],
-        otherwise: "",
-    },
-    Text {
-        name: "operation",
-        candidates: &["MeterSubCategory"],
-        otherwise: "",
-    },
-    Text {
-        name: "sku_id",
-        candidates: &["ProductId", "PartNumber"],
-        otherwise: "",
-    },
-    Text {
-        name: "sku_price_id",
-        candidates: &["MeterId"],
-        otherwise: "",
-    },
-    Text {
-        name: "pricing_currency",
-        candidates: &[
+        "",
+    ),
+    text(
+        "resource_id",
+        &["ResourceId", "InstanceId", "InstanceName"],
+        "",
+    ),
+    text("usage_type", &["MeterName"], ""),
+    text("operation", &["MeterSubCategory"], ""),
+    text("sku_id", &["ProductId", "PartNumber"], ""),
+    text("sku_price_id", &["MeterId"], ""),
+    text(
+        "pricing_currency",
+        &[
             "PricingCurrency",
             "BillingCurrencyCode",
             "BillingCurrency",
             "Currency",
         ],
-        otherwise: "",
-    },
+        "",
+    ),
     // As it is written, such as `100 Hours`; the quantity is in it.
-    Text {
-        name: "usage_unit",
-        candidates: &["UnitOfMeasure"],
-        otherwise: "",
-    },
-    Text {
-        name: "pricing_unit",
-        candidates: &["UnitOfMeasure"],
-        otherwise: "",
-    },
+    text("usage_unit", &["UnitOfMeasure"], ""),
+    text("pricing_unit", &["UnitOfMeasure"], ""),
 ];

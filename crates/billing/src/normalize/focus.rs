@@ -1,6 +1,6 @@
 //! FOCUS, all versions: 0.5's names are tried after those that replaced them.
 
-use super::rules::{Case, Labels, Rules, Sign, Sum, Term, Text};
+use super::rules::{Case, Empty, Labels, Rules, Sign, Sum, Term, Text, text};
 
 pub(super) const RULES: Rules = Rules {
     date: &["ChargePeriodStart"],
@@ -9,231 +9,145 @@ pub(super) const RULES: Rules = Rules {
     parts: "",
     texts: TEXTS,
     sums: SUMS,
-    tags: Labels {
-        columns: "",
-        maps: &[("Tags", "")],
-    },
-    cost_categories: Labels {
-        columns: "",
-        maps: &[("x_CostCategories", "")],
-    },
+    tags: Labels::maps(&[("Tags", "")]),
+    cost_categories: Labels::maps(&[("x_CostCategories", "")]),
 };
 
+/// Who provides it, by how providers begin their names.
+macro_rules! provider {
+    ($column:literal) => {
+        concat!(
+            "CASE WHEN {",
+            $column,
+            "} LIKE 'AWS%' OR {",
+            $column,
+            "} LIKE 'Amazon%' THEN 'aws' ",
+            "WHEN {",
+            $column,
+            "} LIKE 'Microsoft%' OR {",
+            $column,
+            "} LIKE 'Azure%' THEN 'azure' ",
+            "WHEN {",
+            $column,
+            "} LIKE 'Google%' THEN 'gcp' ELSE nullif(lower({",
+            $column,
+            "}), '') END"
+        )
+    };
+}
+
 const TEXTS: &[Text] = &[
-    Text {
-        name: "cloud_provider",
-        candidates: &[
-            "CASE WHEN {ServiceProviderName} LIKE 'A%WS%' OR {ServiceProviderName} LIKE 'Amazon%' THEN 'aws' \
-             WHEN {ServiceProviderName} LIKE 'Microsoft%' OR {ServiceProviderName} LIKE 'Azure%' THEN 'azure' \
-             WHEN {ServiceProviderName} LIKE 'Google%' THEN 'gcp' ELSE nullif(lower({ServiceProviderName}), '') END",
-            "CASE WHEN {ProviderName} LIKE 'A%WS%' OR {ProviderName} LIKE 'Amazon%' THEN 'aws' \
-             WHEN {ProviderName} LIKE 'Microsoft%' OR {ProviderName} LIKE 'Azure%' THEN 'azure' \
-             WHEN {ProviderName} LIKE 'Google%' THEN 'gcp' ELSE nullif(lower({ProviderName}), '') END",
-        ],
-        otherwise: "'unknown'",
-    },
-    Text {
-        name: "payer_account_id",
-        candidates: &["BillingAccountId"],
-        otherwise: "",
-    },
-    Text {
-        name: "payer_account_name",
-        candidates: &["BillingAccountName"],
-        otherwise: "",
-    },
-    Text {
-        name: "account_id",
-        candidates: &["SubAccountId", "BillingAccountId"],
-        otherwise: "'unknown'",
-    },
+    text(
+        "cloud_provider",
+        &[provider!("ServiceProviderName"), provider!("ProviderName")],
+        "'unknown'",
+    ),
+    text("payer_account_id", &["BillingAccountId"], ""),
+    text("payer_account_name", &["BillingAccountName"], ""),
+    text(
+        "account_id",
+        &["SubAccountId", "BillingAccountId"],
+        "'unknown'",
+    ),
     // Not the billing account's: that of a row without a sub-account is another name.
-    Text {
-        name: "account_name",
-        candidates: &["SubAccountName"],
-        otherwise: "",
-    },
-    Text {
-        name: "service",
-        candidates: &["ServiceName", "x_ServiceCode"],
-        otherwise: "'Unknown'",
-    },
-    Text {
-        name: "service_code",
-        candidates: &["x_ServiceCode", "x_ServiceId"],
-        otherwise: "",
-    },
-    Text {
-        name: "region",
-        candidates: &["RegionId", "Region"],
-        otherwise: "",
-    },
-    Text {
-        name: "region_name",
-        candidates: &["RegionName"],
-        otherwise: "",
-    },
-    Text {
-        name: "availability_zone",
-        candidates: &["AvailabilityZone"],
-        otherwise: "",
-    },
-    Text {
-        name: "line_item_type",
-        candidates: &["ChargeCategory", "ChargeType"],
-        otherwise: "'Other'",
-    },
-    Text {
-        name: "charge_category",
-        candidates: &[
+    text("account_name", &["SubAccountName"], ""),
+    text("service", &["ServiceName", "x_ServiceCode"], "'Unknown'"),
+    text("service_code", &["x_ServiceCode", "x_ServiceId"], ""),
+    text("region", &["RegionId", "Region"], ""),
+    text("region_name", &["RegionName"], ""),
+    text("availability_zone", &["AvailabilityZone"], ""),
+    text(
+        "line_item_type",
+        &["ChargeCategory", "ChargeType"],
+        "'Other'",
+    ),
+    text(
+        "charge_category",
+        &[
             "CASE WHEN {ChargeCategory} IN ('Usage', 'Purchase', 'Tax', 'Credit', 'Adjustment') THEN {ChargeCategory} END",
             "CASE WHEN {ChargeType} IN ('Usage', 'Purchase', 'Tax', 'Credit', 'Adjustment') THEN {ChargeType} END",
         ],
-        otherwise: "'Adjustment'",
-    },
-    Text {
-        name: "charge_class",
-        candidates: &["CASE WHEN {ChargeClass} = 'Correction' THEN 'Correction' END"],
-        otherwise: "",
-    },
-    Text {
-        name: "charge_group",
-        candidates: &[
+        "'Adjustment'",
+    ),
+    text(
+        "charge_class",
+        &["CASE WHEN {ChargeClass} = 'Correction' THEN 'Correction' END"],
+        "",
+    ),
+    text(
+        "charge_group",
+        &[
             "CASE WHEN {?ChargeClass} = 'Correction' THEN 'Refund' \
              WHEN {ChargeCategory} IN ('Tax', 'Credit') THEN {ChargeCategory} \
-             WHEN {?ServiceName} LIKE 'AWS Support%' THEN 'Support' \
+             WHEN {?ServiceName} LIKE '%Support%' THEN 'Support' \
              WHEN {ChargeCategory} = 'Purchase' AND {?CommitmentDiscountId} <> '' THEN 'Commitment' \
              WHEN {ChargeCategory} = 'Purchase' THEN 'Fee' \
              WHEN {ChargeCategory} = 'Usage' THEN 'Usage' END",
             "CASE WHEN {ChargeType} IN ('Tax', 'Credit', 'Usage') THEN {ChargeType} \
              WHEN {ChargeType} = 'Purchase' THEN 'Fee' END",
         ],
-        otherwise: "'Other'",
-    },
-    Text {
-        name: "charge_frequency",
-        candidates: &["ChargeFrequency"],
-        otherwise: "",
-    },
-    Text {
-        name: "charge_description",
-        candidates: &["ChargeDescription"],
-        otherwise: "",
-    },
-    Text {
-        name: "pricing_category",
-        candidates: &["CASE WHEN {PricingCategory} = 'On-Demand' THEN 'Standard' \
+        "'Other'",
+    ),
+    text("charge_frequency", &["ChargeFrequency"], ""),
+    text("charge_description", &["ChargeDescription"], ""),
+    text(
+        "pricing_category",
+        &["CASE WHEN {PricingCategory} = 'On-Demand' THEN 'Standard' \
              WHEN {PricingCategory} = 'Commitment-Based' THEN 'Committed' ELSE nullif({PricingCategory}, '') END"],
-        otherwise: "",
-    },
-    Text {
-        name: "currency",
-        candidates: &["BillingCurrency"],
-        otherwise: "'USD'",
-    },
-    Text {
-        name: "invoice_id",
-        candidates: &["InvoiceId"],
-        otherwise: "",
-    },
-    Text {
-        name: "invoice_issuer",
-        candidates: &["InvoiceIssuerName", "InvoiceIssuer"],
-        otherwise: "",
-    },
-    Text {
-        name: "seller",
-        candidates: &["PublisherName", "Publisher"],
-        otherwise: "",
-    },
-    Text {
-        name: "commitment_type",
-        candidates: &["CommitmentDiscountType"],
-        otherwise: "",
-    },
-    Text {
-        name: "commitment_id",
-        candidates: &["CommitmentDiscountId"],
-        otherwise: "",
-    },
-    Text {
-        name: "commitment_status",
-        candidates: &["CommitmentDiscountStatus"],
-        otherwise: "",
-    },
-    Text {
-        name: "resource_id",
-        candidates: &["ResourceId"],
-        otherwise: "",
-    },
-    Text {
-        name: "usage_type",
-        candidates: &["x_UsageType", "SkuMeter"],
-        otherwise: "",
-    },
-    Text {
-        name: "operation",
-        candidates: &["x_Operation"],
-        otherwise: "",
-    },
-    Text {
-        name: "sku_id",
-        candidates: &["SkuId"],
-        otherwise: "",
-    },
-    Text {
-        name: "sku_price_id",
-        candidates: &["SkuPriceId"],
-        otherwise: "",
-    },
-    Text {
-        name: "pricing_currency",
-        candidates: &["PricingCurrency", "BillingCurrency"],
-        otherwise: "",
-    },
+        "",
+    ),
+    text("currency", &["BillingCurrency"], "'USD'"),
+    text("invoice_id", &["InvoiceId"], ""),
+    text(
+        "invoice_issuer",
+        &["InvoiceIssuerName", "InvoiceIssuer"],
+        "",
+    ),
+    text("seller", &["PublisherName", "Publisher"], ""),
+    text("commitment_type", &["CommitmentDiscountType"], ""),
+    text("commitment_id", &["CommitmentDiscountId"], ""),
+    text("commitment_status", &["CommitmentDiscountStatus"], ""),
+    text("resource_id", &["ResourceId"], ""),
+    text("usage_type", &["x_UsageType", "SkuMeter"], ""),
+    text("operation", &["x_Operation"], ""),
+    text("sku_id", &["SkuId"], ""),
+    text("sku_price_id", &["SkuPriceId"], ""),
+    text(
+        "pricing_currency",
+        &["PricingCurrency", "BillingCurrency"],
+        "",
+    ),
     // That of the quantity which the row's amount is.
-    Text {
-        name: "usage_unit",
-        candidates: &[
+    text(
+        "usage_unit",
+        &[
             "CASE WHEN {!ConsumedQuantity} IS NOT NULL THEN {ConsumedUnit} END",
             "CASE WHEN {?!ConsumedQuantity} IS NULL AND {!UsageQuantity} IS NOT NULL THEN {UsageUnit} END",
             "CASE WHEN {?!ConsumedQuantity} IS NULL AND {?!UsageQuantity} IS NULL THEN {PricingUnit} END",
         ],
-        otherwise: "",
-    },
-    Text {
-        name: "pricing_unit",
-        candidates: &["PricingUnit"],
-        otherwise: "",
-    },
+        "",
+    ),
+    text("pricing_unit", &["PricingUnit"], ""),
 ];
 
 const SUMS: &[Sum] = &[
     Sum {
         name: "cost",
         terms: &[Term::all("BilledCost")],
+        empty: Empty::Zero,
     },
     // FOCUS has no other kind: billed is after discounts.
-    Sum {
-        name: "net_cost",
-        terms: &[Term::all("BilledCost")],
-    },
-    Sum {
-        name: "amortized_cost",
-        terms: &[Term::all("EffectiveCost | AmortizedCost")],
-    },
-    Sum {
-        name: "net_amortized_cost",
-        terms: &[Term::all("EffectiveCost | AmortizedCost")],
-    },
-    Sum {
-        name: "list_cost",
-        terms: &[Term::all("ListCost")],
-    },
-    Sum {
-        name: "contracted_cost",
-        terms: &[Term::all("ContractedCost")],
-    },
+    Sum::known("net_cost", &[Term::all("BilledCost")]),
+    Sum::known(
+        "amortized_cost",
+        &[Term::all("EffectiveCost | AmortizedCost")],
+    ),
+    Sum::known(
+        "net_amortized_cost",
+        &[Term::all("EffectiveCost | AmortizedCost")],
+    ),
+    Sum::known("list_cost", &[Term::all("ListCost")]),
+    Sum::known("contracted_cost", &[Term::all("ContractedCost")]),
     Sum {
         name: "usage_amount",
         terms: &[Term {
@@ -245,13 +159,15 @@ const SUMS: &[Sum] = &[
             }],
             otherwise: "",
         }],
+        empty: Empty::Null,
     },
     Sum {
         name: "pricing_quantity",
         terms: &[Term::all("PricingQuantity")],
+        empty: Empty::Null,
     },
-    Sum {
-        name: "pricing_currency_effective_cost",
-        terms: &[Term::all("PricingCurrencyEffectiveCost")],
-    },
+    Sum::known(
+        "pricing_currency_effective_cost",
+        &[Term::all("PricingCurrencyEffectiveCost")],
+    ),
 ];

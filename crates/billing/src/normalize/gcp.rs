@@ -1,6 +1,6 @@
 //! Google Cloud's billing export, nested and flattened into leaves with `_`, or with any other mark.
 
-use super::rules::{Case, Labels, Rules, Sign, Sum, Term, Text};
+use super::rules::{Case, Empty, Labels, Rules, Sign, Sum, Term, Text, text};
 
 /// What a row comes to: its cost, and its credits, which are negative.
 const NET: &[Term] = &[
@@ -19,28 +19,14 @@ pub(super) const RULES: Rules = Rules {
         Sum {
             name: "cost",
             terms: NET,
+            empty: Empty::Zero,
         },
-        Sum {
-            name: "net_cost",
-            terms: NET,
-        },
+        Sum::known("net_cost", NET),
         // Commitments are paid by the month, and their credits are on the usage.
-        Sum {
-            name: "amortized_cost",
-            terms: NET,
-        },
-        Sum {
-            name: "net_amortized_cost",
-            terms: NET,
-        },
-        Sum {
-            name: "list_cost",
-            terms: &[Term::all("cost_at_list")],
-        },
-        Sum {
-            name: "contracted_cost",
-            terms: &[Term::all("cost")],
-        },
+        Sum::known("amortized_cost", NET),
+        Sum::known("net_amortized_cost", NET),
+        Sum::known("list_cost", &[Term::all("cost_at_list")]),
+        Sum::known("contracted_cost", &[Term::all("cost")]),
         Sum {
             name: "usage_amount",
             terms: &[Term {
@@ -52,160 +38,74 @@ pub(super) const RULES: Rules = Rules {
                 }],
                 otherwise: "usage_amount",
             }],
+            empty: Empty::Null,
         },
         Sum {
             name: "pricing_quantity",
             terms: &[Term::all("usage_amount_in_pricing_units")],
+            empty: Empty::Null,
         },
     ],
-    tags: Labels {
-        columns: "",
-        maps: &[("labels", "")],
-    },
-    cost_categories: Labels {
-        columns: "",
-        maps: &[],
-    },
+    tags: Labels::maps(&[("labels", "")]),
+    cost_categories: Labels::NONE,
 };
 
 const TEXTS: &[Text] = &[
-    Text {
-        name: "cloud_provider",
-        candidates: &[],
-        otherwise: "'gcp'",
-    },
-    Text {
-        name: "payer_account_id",
-        candidates: &["billing_account_id"],
-        otherwise: "",
-    },
-    Text {
-        name: "account_id",
-        candidates: &["project_id", "billing_account_id"],
-        otherwise: "'unknown'",
-    },
-    Text {
-        name: "account_name",
-        candidates: &["project_name"],
-        otherwise: "",
-    },
-    Text {
-        name: "service",
-        candidates: &["service_description", "service_id"],
-        otherwise: "'Unknown'",
-    },
-    Text {
-        name: "service_code",
-        candidates: &["service_id"],
-        otherwise: "",
-    },
-    Text {
-        name: "region",
-        candidates: &["location_region", "location_location"],
-        otherwise: "",
-    },
-    Text {
-        name: "region_name",
-        candidates: &["location_region", "location_location"],
-        otherwise: "",
-    },
-    Text {
-        name: "availability_zone",
-        candidates: &["location_zone"],
-        otherwise: "",
-    },
-    Text {
-        name: "line_item_type",
-        candidates: &["cost_type"],
-        otherwise: "'regular'",
-    },
-    Text {
-        name: "charge_category",
-        candidates: &[
+    text("cloud_provider", &[], "'gcp'"),
+    text("payer_account_id", &["billing_account_id"], ""),
+    text(
+        "account_id",
+        &["project_id", "billing_account_id"],
+        "'unknown'",
+    ),
+    text("account_name", &["project_name"], ""),
+    text(
+        "service",
+        &["service_description", "service_id"],
+        "'Unknown'",
+    ),
+    text("service_code", &["service_id"], ""),
+    text("region", &["location_region", "location_location"], ""),
+    text("region_name", &["location_region", "location_location"], ""),
+    text("availability_zone", &["location_zone"], ""),
+    text("line_item_type", &["cost_type"], "'regular'"),
+    text(
+        "charge_category",
+        &[
             "CASE WHEN {cost_type} IN ('regular', '') THEN 'Usage' WHEN {cost_type} = 'tax' THEN 'Tax' \
               WHEN {cost_type} IS NOT NULL THEN 'Adjustment' END",
         ],
-        otherwise: "'Usage'",
-    },
-    Text {
-        name: "charge_group",
-        candidates: &["CASE WHEN {cost_type} = 'tax' THEN 'Tax' \
+        "'Usage'",
+    ),
+    text(
+        "charge_group",
+        &["CASE WHEN {cost_type} = 'tax' THEN 'Tax' \
               WHEN {?seller_name} <> '' AND {?seller_name} NOT LIKE 'Google%' THEN 'Marketplace' \
               WHEN {?service_description} LIKE '%Support%' THEN 'Support' \
               WHEN {cost_type} IN ('regular', '') THEN 'Usage' \
               WHEN {cost_type} IS NOT NULL THEN 'Other' END"],
-        otherwise: "'Usage'",
-    },
-    Text {
-        name: "charge_frequency",
-        candidates: &[],
-        otherwise: "'Usage-Based'",
-    },
-    Text {
-        name: "charge_description",
-        candidates: &["sku_description"],
-        otherwise: "",
-    },
-    Text {
-        name: "pricing_category",
-        candidates: &[
-            "CASE WHEN coalesce({?cost_type}, '') IN ('regular', '') THEN 'Standard' END",
-        ],
-        otherwise: "",
-    },
-    Text {
-        name: "currency",
-        candidates: &["currency"],
-        otherwise: "'USD'",
-    },
-    Text {
-        name: "invoice_id",
-        candidates: &["invoice_id"],
-        otherwise: "",
-    },
-    Text {
-        name: "invoice_issuer",
-        candidates: &[],
-        otherwise: "'Google Cloud'",
-    },
-    Text {
-        name: "seller",
-        candidates: &["seller_name"],
-        otherwise: "'Google Cloud'",
-    },
-    Text {
-        name: "resource_id",
-        candidates: &["resource_global_name", "resource_name"],
-        otherwise: "",
-    },
-    Text {
-        name: "usage_type",
-        candidates: &["sku_description"],
-        otherwise: "",
-    },
-    Text {
-        name: "sku_id",
-        candidates: &["sku_id"],
-        otherwise: "",
-    },
-    Text {
-        name: "sku_price_id",
-        candidates: &["sku_id"],
-        otherwise: "",
-    },
-    Text {
-        name: "pricing_currency",
-        candidates: &["currency"],
-        otherwise: "",
-    },
-    Text {
-        name: "usage_unit",
-        candidates: &["usage_unit"],
-        otherwise: "",
-    },
-    Text {
-        name: "pricing_unit",
-        candidates: &["usage_pricing_unit"],
-        otherwise: "",
-    },
+        "'Usage'",
+    ),
+    text("charge_frequency", &[], "'Usage-Based'"),
+    text("charge_description", &["sku_description"], ""),
+    text(
+        "pricing_category",
+        &["CASE WHEN coalesce({?cost_type}, '') IN ('regular', '') THEN 'Standard' END"],
+        "",
+    ),
+    text("currency", &["currency"], "'USD'"),
+    text("invoice_id", &["invoice_id"], ""),
+    text("invoice_issuer", &[], "'Google Cloud'"),
+    text("seller", &["seller_name"], "'Google Cloud'"),
+    text(
+        "resource_id",
+        &["resource_global_name", "resource_name"],
+        "",
+    ),
+    text("usage_type", &["sku_description"], ""),
+    text("sku_id", &["sku_id"], ""),
+    text("sku_price_id", &["sku_id"], ""),
+    text("pricing_currency", &["currency"], ""),
+    text("usage_unit", &["usage_unit"], ""),
+    text("pricing_unit", &["usage_pricing_unit"], ""),
 ];

@@ -17,6 +17,7 @@ mod tests;
 use std::fmt::Write as _;
 
 use crate::dialect::Dialect;
+use crate::format::Format;
 use rules::{Labels, Rules};
 use table::Table;
 pub use table::{Column, ColumnKind};
@@ -210,9 +211,7 @@ fn rules_for(dialect: Option<Dialect>, format: Option<&str>) -> &'static Rules {
         None => &NONE,
         Some(Dialect::AwsCur | Dialect::AwsCur2) => &aws::RULES,
         Some(Dialect::Focus) => &focus::RULES,
-        Some(Dialect::Azure) if format.is_some_and(|f| f.ends_with("amortized")) => {
-            &azure::AMORTIZED
-        }
+        Some(Dialect::Azure) if format == Some(Format::AzureAmortized.name()) => &azure::AMORTIZED,
         Some(Dialect::Azure) => &azure::ACTUAL,
         Some(Dialect::Gcp) => &gcp::RULES,
     }

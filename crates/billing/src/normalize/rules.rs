@@ -32,10 +32,35 @@ pub(super) struct Text {
     pub(super) otherwise: &'static str,
 }
 
-/// A normalized amount: a sum of sums, NULL where none of its columns is there.
+/// A [`Text`] in a line.
+pub(super) const fn text(
+    name: &'static str,
+    candidates: &'static [&'static str],
+    otherwise: &'static str,
+) -> Text {
+    Text {
+        name,
+        candidates,
+        otherwise,
+    }
+}
+
+/// A normalized amount: a sum of sums.
 pub(super) struct Sum {
     pub(super) name: &'static str,
     pub(super) terms: &'static [Term],
+    pub(super) empty: Empty,
+}
+
+/// What an amount is to which nothing adds anything.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Empty {
+    /// 0, also where its columns are missing: then it is not NULL but nothing.
+    Zero,
+    /// 0 where the table has a column of it; NULL where it has none, for then it is not known.
+    Known,
+    /// NULL: of charges that use nothing there is no amount, not even 0.
+    Null,
 }
 
 /// One sum over all rows. Each row adds what its first matching case names.
@@ -93,32 +118,7 @@ impl Rules {
     /// The expression of an amount.
     pub(super) fn sum(&self, name: &str, table: &Table<'_>) -> String {
         let rule = self.sums.iter().find(|sum| sum.name == name);
-        let terms = rule.map_or(&[][..], |rule| rule.terms);
-        let mut sql = String::new();
-        for term in terms {
-            let Some(aggregate) = term.sql(table, self.parts) else {
-                continue;
-            };
-            sql += match (term.sign, sql.is_empty()) {
-                (Sign::Plus, true) => "",
-                (Sign::Plus, false) => " + ",
-                (Sign::Minus, true) => "-",
-                (Sign::Minus, false) => " - ",
-            };
-            // Of charges that use nothing there is no amount, not even 0.
-            sql += &match name {
-                "usage_amount" | "pricing_quantity" => aggregate,
-                _ => format!("coalesce({aggregate}, 0)"),
-            };
-        }
-        match sql.is_empty() {
-            false => sql,
-            // What is billed is never unknown, and a bill without commitments has no columns of them.
-            true if rule.is_some() && (name == "cost" || name.starts_with("ri_sp_")) => {
-                "0::numeric".to_owned()
-            }
-            true => "NULL::numeric".to_owned(),
-        }
+        rule.map_or_else(|| NULL.to_owned(), |rule| rule.sql(table, self.parts))
     }
 
     /// The columns of which each row's first that is not NULL is what it is billed.
@@ -139,16 +139,53 @@ impl Rules {
     }
 }
 
+const NULL: &str = "NULL::numeric";
+
+impl Sum {
+    /// An amount that is not known without its columns.
+    pub(super) const fn known(name: &'static str, terms: &'static [Term]) -> Self {
+        Sum {
+            name,
+            terms,
+            empty: Empty::Known,
+        }
+    }
+
+    fn sql(&self, table: &Table<'_>, parts: &str) -> String {
+        let mut sql = String::new();
+        for term in self.terms {
+            let Some(aggregate) = term.sql(table, parts) else {
+                continue;
+            };
+            sql += match (term.sign, sql.is_empty()) {
+                (Sign::Plus, true) => "",
+                (Sign::Plus, false) => " + ",
+                (Sign::Minus, true) => "-",
+                (Sign::Minus, false) => " - ",
+            };
+            sql += &match self.empty {
+                Empty::Null => aggregate,
+                Empty::Zero | Empty::Known => format!("coalesce({aggregate}, 0)"),
+            };
+        }
+        match (sql.is_empty(), self.empty) {
+            (false, _) => sql,
+            (true, Empty::Zero) => "0::numeric".to_owned(),
+            (true, Empty::Known | Empty::Null) => NULL.to_owned(),
+        }
+    }
+}
+
 impl Text {
     fn sql(&self, table: &Table<'_>) -> String {
         let candidates = self.candidates.iter();
-        let there = candidates.filter_map(|candidate| text(candidate, table));
+        let there = candidates.filter_map(|text| candidate(text, table));
         coalesced(there, self.otherwise, "text")
     }
 }
 
 /// One candidate, if the table has what it needs.
-fn text(candidate: &str, table: &Table<'_>) -> Option<String> {
+fn candidate(candidate: &str, table: &Table<'_>) -> Option<String> {
     if candidate.contains('{') {
         return filled(candidate, table);
     }
@@ -314,6 +351,11 @@ impl Labels {
         columns: "",
         maps: &[],
     };
+
+    /// In these columns alone.
+    pub(super) const fn maps(maps: &'static [(&'static str, &'static str)]) -> Self {
+        Labels { columns: "", maps }
+    }
 
     /// The document, and the columns it is made of. No labels are `{}`, never NULL.
     pub(super) fn sql(&self, table: &Table<'_>) -> (String, Vec<String>) {

@@ -9,7 +9,7 @@ use pg_test::postgres::Cluster;
 use pg_test::s3::Gateway;
 use postgres::Client;
 
-use crate::options::Options;
+use crate::options::{Options, Shape};
 use crate::{BUCKET, DATABASE};
 
 pub struct Contest<'a> {
@@ -120,7 +120,11 @@ impl<'a> Contest<'a> {
             };
             // It remembers the table of the round before.
             duckdb.ask("CALL pg_clear_cache()")?;
-            let load = format!("CREATE TABLE pg.loaded AS SELECT * FROM read_parquet([{files}])");
+            let reader = match contest.options.shape {
+                Shape::Csv => "read_csv",
+                Shape::Parquet | Shape::Sparse => "read_parquet",
+            };
+            let load = format!("CREATE TABLE pg.loaded AS SELECT * FROM {reader}([{files}])");
             Ok(duckdb.ask(&load)?.took.as_secs_f64())
         })
     }

@@ -11,7 +11,7 @@ mod readers;
 mod rollup;
 
 use contest::Contest;
-use options::Options;
+use options::{Options, Shape};
 use pg_test::kept::Bill;
 use pg_test::postgres::{Cluster, Installation};
 use pg_test::s3::Gateway;
@@ -33,22 +33,25 @@ fn main() -> Result<()> {
     let options = Options::parse()?;
     let installation = Installation::from_env()?;
     let mut bill = Bill::prepare(options.rows, options.months.unwrap_or(1))?;
-    if options.sparse {
-        bill = bill.sparse()?;
-    }
+    let shape = match options.shape {
+        Shape::Parquet => "178 columns, '' and 0 for nothing",
+        Shape::Sparse => {
+            bill = bill.sparse()?;
+            "178 columns, NULL for nothing"
+        }
+        Shape::Csv => {
+            bill = bill.csv()?;
+            "120 columns, gzip CSV"
+        }
+    };
     let gateway = Gateway::start()?;
     bill.upload(&gateway, BUCKET)?;
     let cluster = Cluster::start(&installation, SETTINGS)?;
     create_source(&cluster, &gateway)?;
     println!(
-        "{} month(s) of {} rows x 178 columns{}, {} MB through S3; PostgreSQL {}, fsync on\n",
+        "{} month(s) of {} rows x {shape}, {} MB through S3; PostgreSQL {}, fsync on\n",
         options.months.unwrap_or(1),
         options.rows,
-        if options.sparse {
-            ", NULL for nothing"
-        } else {
-            ", '' and 0 for nothing"
-        },
         bill.bytes()? / 1_000_000,
         installation.major,
     );

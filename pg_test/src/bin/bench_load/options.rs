@@ -9,16 +9,25 @@ Loading a month of 178 columns from S3: cost_sync, CTAS, COPY BINARY and DuckDB'
   --rows N      rows of the month (1000000)
   --rounds N    timed rounds (3)
   --sparse      with NULL for nothing, instead of '' and 0 as AWS has it
+  --csv         120 of the columns as gzip CSV
   --only-ours   without the others
   --readers     how long a query of costs takes before and during a load
   --months N    instead: N months, rollup only, beside DuckDB's GROUP BY over the same files
 ";
 
+/// How the month is delivered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    Parquet,
+    Sparse,
+    Csv,
+}
+
 /// The options, with their defaults.
 pub struct Options {
     pub rows: usize,
     pub rounds: usize,
-    pub sparse: bool,
+    pub shape: Shape,
     pub others: bool,
     pub readers: bool,
     /// For the rollup alone.
@@ -32,7 +41,7 @@ impl Options {
         let mut options = Options {
             rows: 1_000_000,
             rounds: 3,
-            sparse: false,
+            shape: Shape::Parquet,
             others: true,
             readers: false,
             months: None,
@@ -42,7 +51,8 @@ impl Options {
                 "--rows" => options.rows = arguments.number()?,
                 "--rounds" => options.rounds = arguments.number()?,
                 "--months" => options.months = Some(arguments.number()?.try_into()?),
-                "--sparse" => options.sparse = true,
+                "--sparse" => options.shape = Shape::Sparse,
+                "--csv" => options.shape = Shape::Csv,
                 "--only-ours" => options.others = false,
                 "--readers" => options.readers = true,
                 _ => return Err(arguments.wrong(&format!("unknown argument {argument}"))),
@@ -53,6 +63,9 @@ impl Options {
             ("--readers", options.readers),
             ("--only-ours", !options.others),
         ];
+        if options.months.is_some() && options.shape == Shape::Csv {
+            return Err(arguments.wrong("--csv is of one month"));
+        }
         let given: Vec<_> = measurements.iter().filter(|(_, given)| *given).collect();
         if let [(one, _), (other, _), ..] = given[..] {
             return Err(arguments.wrong(&format!("{one} and {other} are different measurements")));
