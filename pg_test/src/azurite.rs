@@ -2,21 +2,18 @@
 
 use crate::keys::RsaKey;
 use crate::process::{self, User};
-use crate::{Result, ports};
+use crate::{Result, objects, ports};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use object_store::ClientOptions;
 use object_store::azure::{
     AzureAccessKey, AzureAuthorizer, AzureCredential, MicrosoftAzure, MicrosoftAzureBuilder,
 };
 use object_store::client::{HttpConnector, HttpRequest, HttpRequestBody, ReqwestConnector};
-use object_store::path::Path as Key;
-use object_store::{ClientOptions, ObjectStoreExt};
 use ring::hmac;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -26,8 +23,6 @@ const ACCOUNT_KEY: &str =
     "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
 /// The version of the protocol that signatures are made for.
 const VERSION: &str = "2023-11-03";
-const START_LIMIT: Duration = Duration::from_secs(60);
-const CONCURRENT_PUTS: usize = 16;
 
 /// A running emulator; dropping it ends its process and forgets its data.
 #[derive(Debug)]
@@ -66,31 +61,17 @@ impl Azurite {
         let log = directory.path().join("azurite.log");
         command.stdin(Stdio::null());
         command.stdout(fs::File::create(&log)?);
-        command.stderr(fs::File::create(directory.path().join("azurite.err"))?);
-        let mut azurite = Azurite {
+        let errors = directory.path().join("azurite.err");
+        command.stderr(fs::File::create(&errors)?);
+        let mut process = process::spawn(command)?;
+        ports::wait_open(port, "Azurite", &mut process, &errors)?;
+        Ok(Azurite {
             port,
             https: key.is_some(),
-            process: process::spawn(command)?,
-            runtime: tokio::runtime::Builder::new_multi_thread()
-                .worker_threads(1)
-                .enable_all()
-                .build()?,
+            process,
+            runtime: objects::runtime()?,
             directory,
-        };
-        azurite.wait()?;
-        Ok(azurite)
-    }
-
-    fn wait(&mut self) -> Result<()> {
-        let began = Instant::now();
-        while !ports::is_open(self.port) {
-            if self.process.try_wait()?.is_some() || began.elapsed() > START_LIMIT {
-                let errors = process::tail(&self.directory.path().join("azurite.err"));
-                return Err(format!("Azurite did not come up:\n{errors}").into());
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Ok(())
+        })
     }
 
     /// The address to give to clients: `http://127.0.0.1:port`.
@@ -152,23 +133,7 @@ impl Azurite {
         container: &str,
         blobs: impl IntoIterator<Item = (String, Vec<u8>)>,
     ) -> Result<()> {
-        let store = Arc::new(self.store(container)?);
-        self.runtime.block_on(async {
-            let mut puts = tokio::task::JoinSet::new();
-            for (key, bytes) in blobs {
-                if puts.len() >= CONCURRENT_PUTS
-                    && let Some(put) = puts.join_next().await
-                {
-                    put??;
-                }
-                let (store, key) = (store.clone(), Key::parse(key)?);
-                puts.spawn(async move { store.put(&key, bytes.into()).await });
-            }
-            while let Some(put) = puts.join_next().await {
-                put??;
-            }
-            Ok(())
-        })
+        objects::put_all(&self.runtime, self.store(container)?, blobs)
     }
 
     /// The lines of the access log so far: method, target and status of each request.

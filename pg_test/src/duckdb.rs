@@ -95,7 +95,6 @@ impl DuckDb {
         columns: &[String],
         by_name: bool,
     ) -> Result<()> {
-        let quoted: Vec<_> = files.iter().map(|file| format!("'{file}'")).collect();
         let names: Vec<_> = columns.iter().map(|name| format!("\"{name}\"")).collect();
         self.ask(&format!(
             "CREATE OR REPLACE VIEW bill AS SELECT {} FROM (
@@ -103,7 +102,7 @@ impl DuckDb {
                  FROM read_parquet([{}], union_by_name = {by_name},
                                    hive_partitioning = true, hive_types_autocast = false))",
             names.join(", "),
-            quoted.join(", "),
+            quoted(files),
         ))?;
         Ok(())
     }
@@ -136,6 +135,12 @@ impl Drop for DuckDb {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Files as DuckDB's functions take a list of them, without the brackets.
+pub fn quoted(files: &[String]) -> String {
+    let quoted: Vec<_> = files.iter().map(|file| format!("'{file}'")).collect();
+    quoted.join(", ")
 }
 
 /// The Python that `CUR_FDW_PYTHON` names, or else `python3`.

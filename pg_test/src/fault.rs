@@ -53,8 +53,6 @@ struct Shared {
     fault: Mutex<Fault>,
     /// Responses that are being held.
     stalled: AtomicUsize,
-    /// Connections accepted so far.
-    accepted: AtomicUsize,
     /// Requests that were answered without the server.
     answered: AtomicUsize,
     closing: AtomicBool,
@@ -73,7 +71,6 @@ impl Proxy {
             upstream,
             fault: Mutex::new(Fault::Pass),
             stalled: AtomicUsize::new(0),
-            accepted: AtomicUsize::new(0),
             answered: AtomicUsize::new(0),
             closing: AtomicBool::new(false),
         });
@@ -111,11 +108,6 @@ impl Proxy {
     /// Whether a response is being held at this moment.
     pub fn stalled(&self) -> bool {
         self.shared.stalled.load(Ordering::SeqCst) > 0
-    }
-
-    /// How many connections were accepted so far.
-    pub fn accepted(&self) -> usize {
-        self.shared.accepted.load(Ordering::SeqCst)
     }
 
     /// How many requests [`Fault::Answer`] answered so far.
@@ -176,7 +168,6 @@ fn accept(address: SocketAddr, mut listener: Option<TcpListener>, shared: &Arc<S
         });
         match accepted {
             Some((client, _)) => {
-                shared.accepted.fetch_add(1, Ordering::SeqCst);
                 let shared = shared.clone();
                 std::thread::spawn(move || {
                     // A connection that fails is what this proxy is for.

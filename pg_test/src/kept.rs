@@ -12,6 +12,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 const FILES_A_MONTH: usize = 4;
 const ROWS_A_FILE: usize = 1_000_000;
 
+/// As many as most reports have.
+pub const CSV_COLUMNS: usize = 120;
+
 /// A delivered bill in a directory.
 #[derive(Debug)]
 pub struct Bill {
@@ -45,21 +48,50 @@ impl Bill {
     /// The same bill as a writer would have it that knows NULL: nothing where this has `''` and 0,
     /// by DuckDB, with its row groups and statistics.
     pub fn sparse(&self) -> Result<Bill> {
-        let mut root = self.root.clone().into_os_string();
-        root.push("-sparse");
-        let root = PathBuf::from(root);
-        if !root.exists() {
-            println!("making {}", root.display());
-            let unfinished = root.with_extension(format!("part-{}", std::process::id()));
-            let mut duckdb = DuckDb::start()?;
+        self.made_anew("sparse", |duckdb, unfinished| {
             for file in &self.files {
                 let target = unfinished.join(file.strip_prefix(&self.root)?);
                 std::fs::create_dir_all(target.parent().ok_or("a file without folder")?)?;
                 match file.extension().is_some_and(|e| e == "parquet") {
-                    true => thin_out(&mut duckdb, file, &target)?,
+                    true => thin_out(duckdb, file, &target)?,
                     false => drop(std::fs::copy(file, target)?),
                 }
             }
+            Ok(())
+        })
+    }
+
+    /// A month's first [`CSV_COLUMNS`] columns as gzip CSV without a manifest, a file for each of its
+    /// files, by DuckDB.
+    pub fn csv(&self) -> Result<Bill> {
+        self.made_anew("csv", |duckdb, unfinished| {
+            let is_manifest = |file: &&PathBuf| file.extension().is_some_and(|e| e == "json");
+            let manifest = self.files.iter().find(is_manifest);
+            let month = manifest.and_then(|file| file.parent());
+            let month = month.ok_or("a bill without manifest")?;
+            let folder = unfinished.join(month.strip_prefix(&self.root)?);
+            std::fs::create_dir_all(&folder)?;
+            for (number, file) in (1..).zip(self.data_files()?) {
+                let target = folder.join(format!("bill-{number:05}.csv.gz"));
+                write_csv(duckdb, &self.root.join(file), &target)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// The bill that `make` writes into a directory, once and for all.
+    fn made_anew(
+        &self,
+        suffix: &str,
+        make: impl FnOnce(&mut DuckDb, &Path) -> Result<()>,
+    ) -> Result<Bill> {
+        let mut root = self.root.clone().into_os_string();
+        root.push(format!("-{suffix}"));
+        let root = PathBuf::from(root);
+        if !root.exists() {
+            println!("making {}", root.display());
+            let unfinished = root.with_extension(format!("part-{}", std::process::id()));
+            make(&mut DuckDb::start()?, &unfinished)?;
             std::fs::rename(&unfinished, &root)?;
         }
         let mut files = files_under(&root)?;
@@ -79,11 +111,17 @@ impl Bill {
 
     /// The data files as paths relative to the root.
     pub fn data_files(&self) -> Result<Vec<String>> {
-        let data = self
-            .files
-            .iter()
-            .filter(|file| file.extension().is_some_and(|e| e == "parquet"));
+        let data = self.files.iter().filter(|file| {
+            file.extension()
+                .is_some_and(|e| e == "parquet" || e == "gz")
+        });
         data.map(|file| self.key(file)).collect()
+    }
+
+    /// The same under another root, such as `s3://bucket`.
+    pub fn data_files_in(&self, root: &str) -> Result<Vec<String>> {
+        let files = self.data_files()?.into_iter();
+        Ok(files.map(|file| format!("{root}/{file}")).collect())
     }
 
     /// Every file as an object: its key and its bytes.
@@ -111,24 +149,39 @@ impl Bill {
 }
 
 fn thin_out(duckdb: &mut DuckDb, file: &Path, target: &Path) -> Result<()> {
-    let file = file.display();
-    let columns = duckdb
-        .ask(&format!("DESCRIBE SELECT * FROM '{file}'"))?
-        .rows;
-    let kept = columns.iter().map(|column| match column.as_slice() {
-        [Some(name), Some(kind), ..] if kind == "VARCHAR" => {
-            format!("nullif({name}, '') AS {name}")
-        }
-        [Some(name), Some(kind), ..] if kind == "DOUBLE" => format!("nullif({name}, 0) AS {name}"),
-        [Some(name), ..] => name.clone(),
-        _ => String::new(),
+    let kept = columns(duckdb, file)?.into_iter();
+    let kept = kept.map(|(name, kind)| match kind.as_str() {
+        "VARCHAR" => format!("nullif({name}, '') AS {name}"),
+        "DOUBLE" => format!("nullif({name}, 0) AS {name}"),
+        _ => name,
     });
     let kept = kept.collect::<Vec<_>>().join(", ");
-    let target = target.display();
+    let (file, target) = (file.display(), target.display());
     duckdb.ask(&format!(
         "COPY (SELECT {kept} FROM '{file}') TO '{target}' (FORMAT parquet, COMPRESSION snappy)"
     ))?;
     Ok(())
+}
+
+fn write_csv(duckdb: &mut DuckDb, file: &Path, target: &Path) -> Result<()> {
+    let kept = columns(duckdb, file)?.into_iter().take(CSV_COLUMNS);
+    let kept = kept.map(|(name, _)| name).collect::<Vec<_>>().join(", ");
+    let (file, target) = (file.display(), target.display());
+    duckdb.ask(&format!(
+        "COPY (SELECT {kept} FROM '{file}') TO '{target}'
+           (FORMAT csv, HEADER, COMPRESSION gzip, TIMESTAMPFORMAT '%Y-%m-%dT%H:%M:%SZ')"
+    ))?;
+    Ok(())
+}
+
+/// Names and types.
+fn columns(duckdb: &mut DuckDb, file: &Path) -> Result<Vec<(String, String)>> {
+    let described = duckdb.ask(&format!("DESCRIBE SELECT * FROM '{}'", file.display()))?;
+    let columns = described.rows.into_iter().filter_map(|column| {
+        let mut fields = column.into_iter().flatten();
+        Some((fields.next()?, fields.next()?))
+    });
+    Ok(columns.collect())
 }
 
 /// Makes the months on all processors, beside the final place, so that what is there is complete.

@@ -8,12 +8,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 pub mod azurite;
+pub mod backend;
+pub mod bench;
 pub mod bills;
 pub mod duckdb;
+pub mod entra;
 pub mod fault;
 pub mod gcs;
 pub mod kept;
 pub mod keys;
+pub mod objects;
 pub mod ports;
 pub mod postgres;
 pub mod process;

@@ -1,7 +1,7 @@
 //! A throwaway S3 server: Ceph's object gateway over an object store in memory.
 
 use crate::process::{self, User};
-use crate::{Result, ports};
+use crate::{Result, objects, ports};
 use futures::TryStreamExt;
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::path::Path as Key;
@@ -12,7 +12,6 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -20,8 +19,6 @@ use tokio::runtime::Runtime;
 
 const ACCESS_KEY: &str = "AKTEST00000000000000";
 const SECRET_KEY: &str = "SKTEST-secret-00000000000000000000000000";
-const START_LIMIT: Duration = Duration::from_secs(60);
-const CONCURRENT_PUTS: usize = 16;
 /// Requests for this path are the gateway's own, see [`Gateway::settle`].
 const MARKER: &str = "/request-log-marker-";
 
@@ -47,7 +44,7 @@ pub struct Request {
 pub struct Gateway {
     port: u16,
     /// In the order of their start: monitor, storage, gateway.
-    servers: Servers,
+    _servers: Servers,
     runtime: Runtime,
     markers: AtomicU64,
     // The last field, for the files must go after the servers.
@@ -70,14 +67,10 @@ impl Gateway {
         ceph.start_storage()?;
         ceph.start_gateway(port)?;
         let servers = ceph.servers;
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()?;
         Ok(Gateway {
             port,
-            servers,
-            runtime,
+            _servers: servers,
+            runtime: objects::runtime()?,
             markers: AtomicU64::new(0),
             directory,
         })
@@ -96,11 +89,6 @@ impl Gateway {
     /// The secret of [`Self::access_key`].
     pub fn secret_key(&self) -> &'static str {
         SECRET_KEY
-    }
-
-    /// The process ids of the servers.
-    pub fn pids(&self) -> Vec<u32> {
-        self.servers.0.iter().map(Child::id).collect()
     }
 
     /// A client for one bucket.
@@ -162,23 +150,7 @@ impl Gateway {
         bucket: &str,
         objects: impl IntoIterator<Item = (String, Vec<u8>)>,
     ) -> Result<()> {
-        let store = Arc::new(self.store(bucket)?);
-        self.runtime.block_on(async {
-            let mut puts = tokio::task::JoinSet::new();
-            for (key, bytes) in objects {
-                if puts.len() >= CONCURRENT_PUTS
-                    && let Some(put) = puts.join_next().await
-                {
-                    put??;
-                }
-                let (store, key) = (store.clone(), Key::parse(key)?);
-                puts.spawn(async move { store.put(&key, bytes.into()).await });
-            }
-            while let Some(put) = puts.join_next().await {
-                put??;
-            }
-            Ok(())
-        })
+        objects::put_all(&self.runtime, self.store(bucket)?, objects)
     }
 
     /// Reads an object.
@@ -292,11 +264,7 @@ pub fn store(endpoint: &str, bucket: &str, secret: &str) -> Result<AmazonS3> {
 /// Reads an object of any endpoint, with any secret.
 pub fn get(endpoint: &str, bucket: &str, key: &str, secret: &str) -> Result<Vec<u8>> {
     let store = store(endpoint, bucket, secret)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
+    objects::runtime()?.block_on(async {
         let object = store.get(&Key::parse(key)?).await?;
         Ok(object.bytes().await?.to_vec())
     })
@@ -446,19 +414,9 @@ rgw_sts_key = abcdefghijklmnop
             command.arg(format!("--secret-key={SECRET_KEY}"));
         })?;
         self.serve("radosgw", &["-n", "client.rgw"])?;
-        let began = Instant::now();
-        while !ports::is_open(port) {
-            let ended = match self.servers.0.last_mut() {
-                Some(gateway) => gateway.try_wait()?.is_some(),
-                None => true,
-            };
-            if ended || began.elapsed() > START_LIMIT {
-                let log = process::tail(&self.root.join("client.rgw.log"));
-                return Err(format!("the S3 gateway did not come up:\n{log}").into());
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        Ok(())
+        let log = self.root.join("client.rgw.log");
+        let gateway = self.servers.0.last_mut().ok_or("it was just started")?;
+        ports::wait_open(port, "the S3 gateway", gateway, &log)
     }
 
     /// Runs one of Ceph's tools to its end.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::CString;
 
-use engine::{Bill, Source, common_type, discover, sql_type};
+use engine::{Bill, Listing, Source, common_type, sql_type};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
@@ -71,31 +71,28 @@ fn exports(
     // SAFETY: reads a backend variable.
     let store = open(server, unsafe { pg_sys::GetUserId() })?;
     let folder = prefix.to_owned();
-    let listing = store.clone();
-    let found = backend::run(async move { discover(&listing, &folder).await })?;
+    let listed = store.clone();
+    let listing = async move { Ok(Listing::of(&listed, &folder).await?.told().await) };
+    let listing = backend::run(listing)?;
+    let found = listing.found();
     if found.exports.is_empty() {
         // Says what stands there instead, if anything.
-        let (store, prefix) = (store.clone(), prefix.to_owned());
+        let prefix = prefix.to_owned();
         backend::run(async move { Bill::find(&store, &prefix).await })?;
     }
-    let roots = found.exports.iter().map(|e| e.root.clone());
     let reports = found.exports.iter().map(|e| e.report.as_str());
     let names = billing::table_names(&reports.collect::<Vec<_>>());
-    let chosen = roots.zip(names).filter(|(_, name)| wanted(name));
+    let exports = found.exports.iter().zip(names);
+    let chosen = exports.filter(|(_, name)| wanted(name));
     chosen
-        .map(|(root, name)| import(&store, root, name, months))
+        .map(|(export, name)| import(listing.bill(export), export.root.clone(), name, months))
         .collect()
 }
 
-fn import(
-    store: &store::Store,
-    root: String,
-    name: String,
-    months: Months,
-) -> Result<Import, Error> {
-    let (store, prefix) = (store.clone(), root.clone());
+fn import(bill: Bill, prefix: String, name: String, months: Months) -> Result<Import, Error> {
     let (columns, has_year_and_month) = backend::run(async move {
-        let bill = Bill::find(&store, &prefix).await?.told().await;
+        // The listing tells a thousand exports at most.
+        let bill = bill.told().await;
         let deliveries = match months {
             Months::Newest => vec![bill.newest_delivery().await?],
             // The newest first: its columns lead, and older months add to them.
@@ -109,7 +106,7 @@ fn import(
     })?;
     Ok(Import {
         name,
-        prefix: root,
+        prefix,
         columns,
         has_year_and_month,
     })
@@ -181,7 +178,9 @@ pub fn create_table_sql(
     name: &str,
     server: &str,
 ) -> Result<String, Error> {
-    import(store, prefix.to_owned(), name.to_owned(), Months::Newest)?.command(schema, server)
+    let (store, found) = (store.clone(), prefix.to_owned());
+    let bill = backend::run(async move { Bill::find(&store, &found).await })?;
+    import(bill, prefix.to_owned(), name.to_owned(), Months::Newest)?.command(schema, server)
 }
 
 /// A column of a month's files, and what the foreign table must do to hold it.

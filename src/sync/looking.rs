@@ -1,7 +1,7 @@
 //! Looking at a server and its exports before anything is loaded.
 
 use billing::BillingPeriod;
-use engine::{Bill, discover};
+use engine::{Bill, Listing, discover};
 use pgrx::datum::Date;
 use pgrx::prelude::*;
 use pgrx::{AnyNumeric, pg_sys};
@@ -44,14 +44,14 @@ fn checks(server: &str) -> Vec<Check> {
         }
     };
     check("credentials", Ok(format!("present for {}", store.name())));
-    let listing = store.clone();
-    let found = match backend::run(async move { discover(&listing, "").await }) {
-        Ok(found) => found,
+    let listing = match backend::run(async move { Listing::of(&store, "").await }) {
+        Ok(listing) => listing,
         Err(error) => {
             check("list", Err(error.into()));
             return done;
         }
     };
+    let found = listing.found();
     let exports = found.exports.iter();
     let newest = exports.max_by_key(|e| e.months.keys().next_back().copied());
     check(
@@ -73,16 +73,16 @@ fn checks(server: &str) -> Vec<Check> {
         );
         return done;
     };
-    let bill = find(&store, &newest.root);
-    let delivery = bill.and_then(|bill| {
-        let reading = bill.clone();
-        let delivery = backend::run(async move { reading.delivery(reading.newest()?).await })?;
+    let bill = listing.bill(newest);
+    let delivery = backend::run(async move {
+        let bill = bill.told().await;
+        let delivery = bill.delivery(bill.newest()?).await?;
         Ok((bill, delivery))
     });
     let (bill, delivery) = match delivery {
         Ok(both) => both,
         Err(error) => {
-            check("manifest", Err(error));
+            check("manifest", Err(error.into()));
             return done;
         }
     };
@@ -90,8 +90,8 @@ fn checks(server: &str) -> Vec<Check> {
         "manifest",
         Ok(format!(
             "{} ({}): newest month {} with {} files, {} bytes, {}",
-            newest.root,
-            newest.format.name(),
+            bill.export().root,
+            bill.export().format.name(),
             delivery.period,
             delivery.files.len(),
             delivery.bytes(),
@@ -243,7 +243,6 @@ fn export_months(
 }
 
 async fn planned_months(bill: Bill, wanted: Wanted) -> engine::Result<Vec<PlannedMonth>> {
-    let mut planned = Vec::new();
     let newest = bill.export().months.keys().next_back().copied();
     let in_range = |period: BillingPeriod| {
         wanted.first.is_none_or(|first| period >= first)
@@ -251,10 +250,11 @@ async fn planned_months(bill: Bill, wanted: Wanted) -> engine::Result<Vec<Planne
     };
     let months = bill.export().months.iter().rev();
     let months = months.filter(|(period, _)| in_range(**period));
+    let mut planned = Vec::new();
     for (period, month) in months.take(wanted.months.unwrap_or(usize::MAX)) {
-        let fingerprint = bill.fingerprint(*period)?;
-        let mut plan = PlannedMonth {
+        planned.push(PlannedMonth {
             period: *period,
+            fingerprint: bill.fingerprint(*period)?,
             manifest_id: None,
             files: month.data.len() as u64,
             bytes: month.data.iter().map(|o| o.size).sum(),
@@ -263,20 +263,21 @@ async fn planned_months(bill: Bill, wanted: Wanted) -> engine::Result<Vec<Planne
                 (Some(newest), Some(keep)) => age(newest) - age(*period) < keep,
                 _ => true,
             },
-            fingerprint,
-        };
-        if plan.kept && !wanted.known.contains(&plan.fingerprint) {
-            match bill.delivery(*period).await {
-                Ok(delivery) => {
-                    plan.files = delivery.files.len() as u64;
-                    plan.bytes = delivery.bytes();
-                    plan.manifest_id = delivery.manifest_id;
-                }
-                // One month's bad manifest must not hide the others.
-                Err(error) => plan.problem = Some(format!("{error}. {}", error.hint())),
+        });
+    }
+    let is_new = |plan: &PlannedMonth| plan.kept && !wanted.known.contains(&plan.fingerprint);
+    let mut new: Vec<_> = planned.iter_mut().filter(|plan| is_new(plan)).collect();
+    let periods: Vec<_> = new.iter().map(|plan| plan.period).collect();
+    for (plan, delivery) in new.iter_mut().zip(bill.each_delivery(&periods).await) {
+        match delivery {
+            Ok(delivery) => {
+                plan.files = delivery.files.len() as u64;
+                plan.bytes = delivery.bytes();
+                plan.manifest_id = delivery.manifest_id;
             }
+            // One month's bad manifest must not hide the others.
+            Err(error) => plan.problem = Some(format!("{error}. {}", error.hint())),
         }
-        planned.push(plan);
     }
     Ok(planned)
 }

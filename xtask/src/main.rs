@@ -49,6 +49,7 @@ Environment:
   CUR_FDW_PG=15,17         the Postgres versions that verify tests (default: 15,16,17,18)
   CUR_FDW_CACHE=DIR        where fetched and built Postgres versions are kept
                            (default: /var/cache/cur_fdw for root, else ~/.cache/cur_fdw)
+  CUR_FDW_REAL_BILLS=DIR   bills of others, for the tests that read them (default: these are skipped)
   CARGO_TARGET_DIR=DIR     honoured, as everywhere
 ";
 

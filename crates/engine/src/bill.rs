@@ -1,6 +1,5 @@
 //! One export: its months, and the files of a month.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use billing::{BillingPeriod, Discovery, Export, FileKind, Manifest, Object};
@@ -9,6 +8,7 @@ use store::Store;
 use tokio::sync::OnceCell;
 
 use crate::footer::{Column, Footer};
+use crate::identify::Listed;
 use crate::{Error, Result, common, identify};
 
 /// Manifests or footers asked for at the same time.
@@ -20,31 +20,75 @@ const CONCURRENT_READS: usize = 8;
 /// # Errors
 /// The store's errors.
 pub async fn discover(store: &Store, folder: &str) -> Result<Discovery> {
-    let (_, mut found) = list(store, folder).await?;
-    identify::tell_all(store, &mut found.exports).await;
-    Ok(found)
+    Ok(Listing::of(store, folder).await?.told().await.found)
 }
 
-/// All objects under a folder, or of the whole export where the folder is a part of one.
-async fn list(store: &Store, folder: &str) -> Result<(Vec<Object>, Discovery)> {
-    let folder = billing::listing_folder(folder);
-    let objects = store.list(folder).await?;
-    let found = billing::discover(objects.iter().cloned());
-    let Some(wider) = billing::wider_folder(&found.exports, folder) else {
-        return Ok((objects, found));
-    };
-    let objects = store.list(wider).await?;
-    let found = billing::discover(objects.iter().cloned());
-    Ok((objects, found))
+/// What a store has under a folder, listed once for all of the bills that are there.
+#[derive(Clone, Debug)]
+pub struct Listing {
+    store: Store,
+    /// `""` for all of the store.
+    folder: String,
+    objects: Arc<Listed>,
+    found: Discovery,
 }
 
-/// An export as one listing shows it.
+impl Listing {
+    /// All objects under a folder, or of the whole export where the folder is a part of one.
+    ///
+    /// # Errors
+    /// The store's errors.
+    pub async fn of(store: &Store, folder: &str) -> Result<Self> {
+        let folder = billing::listing_folder(folder);
+        let narrow = Self::of_folder(store, folder).await?;
+        match billing::wider_folder(&narrow.found.exports, folder) {
+            Some(wider) => Self::of_folder(store, wider).await,
+            None => Ok(narrow),
+        }
+    }
+
+    async fn of_folder(store: &Store, folder: &str) -> Result<Self> {
+        let objects = store.list(folder).await?;
+        let found = billing::discover(objects.iter().cloned());
+        let objects = objects.into_iter().map(|o| (o.key.clone(), o)).collect();
+        Ok(Self {
+            store: store.clone(),
+            folder: folder.to_owned(),
+            objects: Arc::new(objects),
+            found,
+        })
+    }
+
+    /// The listing with the exports' formats made certain, by a look into each where its folders do
+    /// not tell.
+    pub async fn told(mut self) -> Self {
+        identify::tell_all(&self.store, &self.objects, &mut self.found.exports).await;
+        self
+    }
+
+    /// The exports, and what is none.
+    pub fn found(&self) -> &Discovery {
+        &self.found
+    }
+
+    /// One of the exports.
+    pub fn bill(&self, export: &Export) -> Bill {
+        Bill {
+            store: self.store.clone(),
+            export: Arc::new(export.clone()),
+            listed: self.objects.clone(),
+            dataset: Arc::default(),
+        }
+    }
+}
+
+/// An export as one listing shows it. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Bill {
     store: Store,
-    export: Export,
-    /// Every listed object of the export's folder, to find what manifests name.
-    listed: HashMap<String, Object>,
+    export: Arc<Export>,
+    /// Every listed object, to find what manifests name.
+    listed: Arc<Listed>,
     /// What the newest month's manifest says the export is, once it was read.
     dataset: Arc<OnceCell<Option<String>>>,
 }
@@ -82,33 +126,28 @@ impl Bill {
     /// # Errors
     /// The errors of [`billing::choose`] and of the store, and [`billing::Error::UnknownLayout`].
     pub async fn find(store: &Store, prefix: &str) -> Result<Self> {
-        let (mut objects, mut found) = list(store, prefix).await?;
-        if found.exports.is_empty() {
-            if let Some(stranger) = found.strangers.into_iter().next() {
+        let mut listing = Listing::of(store, prefix).await?;
+        if listing.found.exports.is_empty() {
+            if let Some(stranger) = listing.found.strangers.first() {
                 return Err(Error::Billing(billing::Error::UnknownLayout {
                     prefix: prefix.to_owned(),
-                    folder: stranger.folder,
+                    folder: stranger.folder.clone(),
                     files: stranger.files,
                 }));
             }
             // So that the error can say what stands elsewhere.
-            objects = store.list("").await?;
-            found = billing::discover(objects.iter().cloned());
+            if !listing.folder.is_empty() {
+                listing = Listing::of(store, "").await?;
+            }
         }
-        let export = billing::choose(found.exports, prefix)?;
-        let listed = objects.into_iter().map(|o| (o.key.clone(), o)).collect();
-        Ok(Self {
-            store: store.clone(),
-            export,
-            listed,
-            dataset: Arc::default(),
-        })
+        let exports = std::mem::take(&mut listing.found.exports);
+        Ok(listing.bill(&billing::choose(exports, prefix)?))
     }
 
     /// The bill with its format made certain, by a look into it where its folders do not tell.
     pub async fn told(mut self) -> Self {
         if !self.export.certain {
-            identify::tell(&self.store, &mut self.export).await;
+            identify::tell(&self.store, &self.listed, Arc::make_mut(&mut self.export)).await;
         }
         self
     }
@@ -242,10 +281,15 @@ impl Bill {
     /// # Errors
     /// As for [`Bill::delivery`].
     pub async fn deliveries(&self, periods: &[BillingPeriod]) -> Result<Vec<Delivery>> {
+        self.each_delivery(periods).await.into_iter().collect()
+    }
+
+    /// The same, for whom one month's bad manifest must not hide the others.
+    pub async fn each_delivery(&self, periods: &[BillingPeriod]) -> Vec<Result<Delivery>> {
         let reads = periods.iter().map(|period| self.delivery(*period));
         futures::stream::iter(reads.collect::<Vec<_>>())
             .buffered(CONCURRENT_READS)
-            .try_collect()
+            .collect()
             .await
     }
 

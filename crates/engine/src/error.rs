@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::panic::AssertUnwindSafe;
 
+use billing::FileKind;
 use datafusion::error::DataFusionError;
 use futures::FutureExt;
 use store::Traffic;
@@ -113,7 +114,7 @@ impl Error {
             .to_owned(),
             Self::NoMonth { .. } => "cost_discover(server) shows the months of each export.".to_owned(),
             Self::BadFile { .. } => {
-                "The file is damaged or incomplete. Ask AWS to redeliver the month, or copy it again.".to_owned()
+                "The file is damaged or incomplete. Have the provider redeliver the month, or copy it again.".to_owned()
             }
             Self::Malformed(malformed) => malformed.hint(),
             Self::TypeMismatch { column, found, .. } => {
@@ -136,11 +137,13 @@ impl Error {
         }
     }
 
-    /// Translates what a reader raised while it read `key` through a view with this traffic.
-    pub(crate) fn reading(
+    /// Translates what a reader raised while it read `key`, a file of this kind, through a view with
+    /// this traffic.
+    fn reading(
         error: &DataFusionError,
         store: &store::Store,
         key: &str,
+        kind: FileKind,
         traffic: &Traffic,
     ) -> Self {
         if let Some(failure) = traffic.failure() {
@@ -167,16 +170,25 @@ impl Error {
             },
             _ => Self::BadFile {
                 file,
-                format: "Parquet",
+                format: match kind {
+                    FileKind::Parquet => "Parquet",
+                    FileKind::Csv { .. } => "CSV",
+                },
                 why: first_line(error.find_root()),
             },
         }
     }
 
     /// The error as one about `key`, if it is one of the engine's.
-    pub(crate) fn of_file(self, store: &store::Store, key: &str, traffic: &Traffic) -> Self {
+    pub(crate) fn of_file(
+        self,
+        store: &store::Store,
+        key: &str,
+        kind: FileKind,
+        traffic: &Traffic,
+    ) -> Self {
         match &self {
-            Self::Execution(error) => Self::reading(error, store, key, traffic),
+            Self::Execution(error) => Self::reading(error, store, key, kind, traffic),
             _ => self,
         }
     }
@@ -242,10 +254,7 @@ fn words(panic: &(dyn std::any::Any + Send)) -> String {
 }
 
 fn cause<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
-    std::iter::successors(Some(error), |e: &&'a (dyn StdError + 'static)| {
-        (*e).source()
-    })
-    .find_map(|e| e.downcast_ref::<T>())
+    store::causes(error).find_map(|e| e.downcast_ref::<T>())
 }
 
 fn first_line(error: &dyn std::fmt::Display) -> String {
@@ -255,4 +264,27 @@ fn first_line(error: &dyn std::fmt::Display) -> String {
         .next()
         .unwrap_or_default()
         .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use store::{Location, Network, Store};
+
+    #[test]
+    fn a_damaged_file_is_called_what_it_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let location = Location::File {
+            directory: directory.path().to_owned(),
+        };
+        let store = Store::open(location, None, &Network::default()).unwrap();
+        let csv = FileKind::of("a.csv").unwrap();
+        for (kind, name) in [(csv, "CSV"), (FileKind::Parquet, "Parquet")] {
+            let error = Error::from(DataFusionError::Execution("broken".to_owned()));
+            let error = error.of_file(&store, "a", kind, &Traffic::default());
+            let expected = format!("is not a readable {name} file: broken");
+            assert!(error.to_string().contains(&expected), "{error}");
+            assert!(!error.hint().contains("AWS"), "{}", error.hint());
+        }
+    }
 }

@@ -39,7 +39,7 @@ impl Footer {
     pub async fn of(store: &Store, object: &Object, kind: FileKind) -> Result<Self> {
         let traffic = Arc::new(Traffic::default());
         let footer = caught(read(store, object, kind, traffic.clone())).await;
-        footer.map_err(|e| e.of_file(store, &object.key, &traffic))
+        footer.map_err(|e| e.of_file(store, &object.key, kind, &traffic))
     }
 }
 

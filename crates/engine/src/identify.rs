@@ -1,6 +1,8 @@
 //! What an export is, where its folders do not tell: a look at its newest manifest, and where that
 //! says nothing, at one file's columns.
 
+use std::collections::HashMap;
+
 use billing::{BillingPeriod, Bounds, Evidence, Export, FileKind, Manifest, Month, Object};
 use futures::StreamExt;
 use store::Store;
@@ -20,12 +22,15 @@ const MOST_LOOKS: usize = 1_000;
 /// Months that are looked at before giving up: a month has no files until its first delivery.
 const MONTHS: usize = 2;
 
+/// Every object of a listing by its key.
+pub(crate) type Listed = HashMap<String, Object>;
+
 /// Tells the formats of exports that are not certain. Beyond a thousand they stay what their paths
 /// suggest.
-pub(crate) async fn tell_all(store: &Store, exports: &mut [Export]) {
+pub(crate) async fn tell_all(store: &Store, listed: &Listed, exports: &mut [Export]) {
     let uncertain = exports.iter_mut().filter(|export| !export.certain);
     futures::stream::iter(uncertain.take(MOST_LOOKS))
-        .for_each_concurrent(CONCURRENT_LOOKS, |export| tell(store, export))
+        .for_each_concurrent(CONCURRENT_LOOKS, |export| tell(store, listed, export))
         .await;
 }
 
@@ -33,10 +38,10 @@ pub(crate) async fn tell_all(store: &Store, exports: &mut [Export]) {
 ///
 /// What cannot be read tells nothing and is no error: who lists a bucket need not be allowed to
 /// read all of it, and a damaged file is for those to hear of who read it.
-pub(crate) async fn tell(store: &Store, export: &mut Export) {
+pub(crate) async fn tell(store: &Store, listed: &Listed, export: &mut Export) {
     let mut evidence = Evidence::default();
     for (period, month) in export.months.iter().rev().take(MONTHS) {
-        evidence = look(store, export, *period, month)
+        evidence = look(store, listed, export, *period, month)
             .await
             .unwrap_or_default();
         if evidence.is_telling() {
@@ -48,20 +53,22 @@ pub(crate) async fn tell(store: &Store, export: &mut Export) {
 
 async fn look(
     store: &Store,
+    listed: &Listed,
     export: &Export,
     period: BillingPeriod,
     month: &Month,
 ) -> Result<Evidence> {
     let Some(object) = &month.manifest else {
-        return head(store, month.data.first()).await;
+        return head(store, month.data.first(), None).await;
     };
     let manifest = read_manifest(store, export, period, object).await?;
     let evidence = Evidence::from(&manifest);
     if evidence.is_telling() {
         return Ok(evidence);
     }
-    let named = |object: &&Object| manifest.files.first() == Some(&object.key);
-    let Evidence { columns, .. } = head(store, month.data.iter().find(named)).await?;
+    // A month's data are files whose names tell what they are; a manifest may name others.
+    let file = manifest.files.first().and_then(|key| listed.get(key));
+    let Evidence { columns, .. } = head(store, file, manifest.declared).await?;
     Ok(Evidence {
         columns,
         ..evidence
@@ -89,11 +96,19 @@ pub(crate) async fn read_manifest(
     Ok(Manifest::parse(&object.key, &bytes, bounds)?)
 }
 
-async fn head(store: &Store, file: Option<&Object>) -> Result<Evidence> {
+/// A file's columns; of what kind it is, its name says, or else the manifest.
+async fn head(
+    store: &Store,
+    file: Option<&Object>,
+    declared: Option<FileKind>,
+) -> Result<Evidence> {
     let Some(file) = file else {
         return Ok(Evidence::default());
     };
-    let kind = FileKind::of(&file.key).unwrap_or(FileKind::Parquet);
+    let kind = FileKind::of(&file.key).or(declared);
+    let Some(kind) = kind else {
+        return Ok(Evidence::default());
+    };
     let footer = Footer::of(store, file, kind).await?;
     Ok(Evidence {
         columns: footer.columns.into_iter().map(|c| c.name).collect(),

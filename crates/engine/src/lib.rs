@@ -37,7 +37,7 @@ mod translate;
 mod types;
 mod widen;
 
-pub use bill::{Bill, Delivery, discover};
+pub use bill::{Bill, Delivery, Listing, discover};
 pub use compute::Raised;
 pub use counters::Counters;
 pub use csv::{Malformed, Problem};

@@ -180,7 +180,8 @@ impl<T> Reader<T> {
                     concurrency: 1,
                 };
                 if let Err(failed) = caught(self.read_through(&alone)).await {
-                    return failed.of_file(&self.store, &file.key, &self.traffic);
+                    let kind = delivery.kind(file);
+                    return failed.of_file(&self.store, &file.key, kind, &self.traffic);
                 }
             }
         }

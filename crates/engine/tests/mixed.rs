@@ -1,4 +1,4 @@
-//! Two exports of Azure that deliver into one folder: their costs must never be added up.
+//! What an export of Azure is: of two that deliver into one folder, the costs must never be added up.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -95,4 +95,27 @@ fn a_newest_manifest_that_is_none_leaves_the_word_to_the_one_before() {
     assert!(is_of_another_dataset(bench.files(7)));
     assert_eq!(bench.files(8).unwrap(), 1);
     assert!(matches!(bench.files(9), Err(Error::Billing(_))));
+}
+
+#[test]
+fn a_file_whose_name_tells_nothing_is_looked_into_as_its_manifest_says() {
+    let directory = tempfile::tempdir().unwrap();
+    let folder = "cost/E/20250901-20250930/202509041442/7374";
+    let path = directory.path().join(folder);
+    std::fs::create_dir_all(&path).unwrap();
+    let header = "BillingAccountId,BillingPeriodStart,ChargePeriodStart,BilledCost,EffectiveCost,\
+                  ChargeCategory,ServiceName,ProviderName\n";
+    std::fs::write(path.join("000001"), header).unwrap();
+    let manifest = format!(
+        r#"{{"manifestVersion": "2021-01-01", "dataFormat": "csv", "blobCount": 1, "byteCount": 9,
+        "dataRowCount": 0, "blobs": [{{"blobName": "{folder}/000001", "byteCount": 9,
+        "dataRowCount": 0, "headerRowCount": 1}}]}}"#
+    );
+    std::fs::write(path.join("manifest.json"), manifest).unwrap();
+    let bench = Bench::new(directory.path());
+    let bill = bench.bill.clone();
+    let told = bench
+        .engine
+        .run(async move { Ok(bill.told().await) }, || {});
+    assert_eq!(told.unwrap().export().format.name(), "azure-focus");
 }

@@ -229,7 +229,7 @@ impl Error {
     pub(crate) fn of(error: &object_store::Error, bucket: &str, object: String) -> Self {
         use object_store::Error as E;
         // Our own errors, raised below the library.
-        if let Some(own) = chain(error).find_map(|e| e.downcast_ref::<Self>()) {
+        if let Some(own) = causes(error).find_map(|e| e.downcast_ref::<Self>()) {
             return own.clone();
         }
         if let Some(refusal) = Refusal::cause_of(error) {
@@ -319,7 +319,7 @@ impl Error {
 }
 
 /// An error and its causes.
-pub(crate) fn chain<'a>(
+pub fn causes<'a>(
     error: &'a (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |e: &&'a (dyn StdError + 'static)| {
@@ -328,13 +328,13 @@ pub(crate) fn chain<'a>(
 }
 
 fn http_kind(error: &object_store::Error) -> Option<HttpErrorKind> {
-    chain(error)
+    causes(error)
         .find_map(|e| e.downcast_ref::<HttpError>())
         .map(HttpError::kind)
 }
 
 fn deepest_text(error: &object_store::Error) -> String {
-    chain(error)
+    causes(error)
         .map(ToString::to_string)
         .collect::<Vec<_>>()
         .join(" ")
@@ -343,7 +343,7 @@ fn deepest_text(error: &object_store::Error) -> String {
 /// The innermost cause, which for network errors names the fact ("Connection refused") and never
 /// the request.
 pub(crate) fn last_cause(error: &(dyn StdError + 'static)) -> String {
-    chain(error)
+    causes(error)
         .last()
         .map(ToString::to_string)
         .unwrap_or_default()

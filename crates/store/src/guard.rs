@@ -13,7 +13,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
 use crate::Network;
-use crate::error::chain;
+use crate::error::causes;
 
 /// Why a request was not sent, or its answer not followed. Never retried: asking again would not
 /// change it.
@@ -37,7 +37,7 @@ pub(crate) enum Refusal {
 impl Refusal {
     /// The refusal among the causes of an error.
     pub(crate) fn cause_of<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Self> {
-        chain(error).find_map(|e| e.downcast_ref())
+        causes(error).find_map(|e| e.downcast_ref())
     }
 }
 
@@ -62,7 +62,7 @@ fn client_builder(network: &Network) -> reqwest::ClientBuilder {
 
 /// Whether requests to this address are refused: 169.254.0.0/16 (RFC 3927), fe80::/10 (RFC 4291),
 /// the IPv6 spellings of the former, and fd00:ec2::/32, where AWS has the same services in IPv6.
-pub(crate) fn is_refused(address: IpAddr) -> bool {
+fn is_refused(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => v4.is_link_local(),
         IpAddr::V6(v6) => {
@@ -151,7 +151,7 @@ fn not_redirected(response: HttpResponse) -> Result<HttpResponse, HttpError> {
 }
 
 /// An address in the URL never reaches the resolver.
-fn check_host(url: &str) -> Result<(), Refusal> {
+pub(crate) fn check_host(url: &str) -> Result<(), Refusal> {
     let url = Url::parse(url).map_err(|_| Refusal::NoHost)?;
     let address = match url.host() {
         Some(Host::Ipv4(v4)) => IpAddr::V4(v4),

@@ -18,7 +18,7 @@ use object_store::aws::AwsCredential;
 use tokio::sync::{Mutex, OnceCell};
 
 use crate::credentials::{Aws, Keys, Role, Source};
-use crate::error::{chain, last_cause, plain_code};
+use crate::error::{causes, last_cause, plain_code};
 use crate::guard::Refusal;
 use crate::sdk_http::SdkHttp;
 use crate::{Error, Network, Result};
@@ -214,7 +214,7 @@ where
 }
 
 fn source_is_missing(error: &(dyn std::error::Error + 'static)) -> bool {
-    chain(error).any(|e| e.is::<CredentialsError>())
+    causes(error).any(|e| e.is::<CredentialsError>())
 }
 
 fn ambient_error(error: CredentialsError) -> Error {

@@ -23,7 +23,7 @@ mod token;
 
 pub use azure::{check_account_key, check_sas_token};
 pub use credentials::{Aws, Azure, Client, Credentials, Google, Keys, Role, Secret, Source};
-pub use error::{Error, Result};
+pub use error::{Error, Result, causes};
 pub use google::check_service_account_key;
 pub use location::{Address, Endpoint, Location, Provider, provider};
 pub use network::Network;

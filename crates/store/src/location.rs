@@ -1,11 +1,10 @@
 //! Where a bill lies: the `url` and `endpoint` options of a server.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 
 use url::Url;
 
-use crate::guard::is_refused;
+use crate::guard::{Refusal, check_host};
 use crate::{Error, Result};
 
 /// Whose store it is.
@@ -345,7 +344,7 @@ impl Endpoint {
         if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
             return Err(bad("it must end after host and port"));
         }
-        if is_link_local(&url) {
+        if check_host(url.as_str()) == Err(Refusal::LinkLocal) {
             return Err(bad("link-local addresses are always refused"));
         }
         Ok(Self(url))
@@ -387,18 +386,6 @@ fn glob(pattern: &[u8], text: &[u8]) -> bool {
         (Some((b'*', _)), Some((byte, rest))) => *byte != b'/' && glob(pattern, rest),
         (Some((expected, pattern)), Some((byte, text))) => expected == byte && glob(pattern, text),
         _ => false,
-    }
-}
-
-fn is_link_local(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    match host
-        .trim_start_matches('[')
-        .trim_end_matches(']')
-        .parse::<IpAddr>()
-    {
-        Ok(address) => is_refused(address),
-        Err(_) => false,
     }
 }
 

@@ -8,7 +8,7 @@ use object_store::CredentialProvider;
 use object_store::client::{HttpError, HttpErrorKind};
 
 use crate::Error;
-use crate::error::{chain, last_cause, plain_code};
+use crate::error::{causes, last_cause, plain_code};
 use crate::guard::Refusal;
 
 /// Tokens as the client library gets and keeps them, with failures in our own words: the library's
@@ -65,7 +65,7 @@ fn refused(error: &object_store::Error, issuer: &str) -> Error {
     if let Some(refusal) = Refusal::cause_of(error) {
         return Error::refused(refusal, issuer);
     }
-    let kind = chain(error)
+    let kind = causes(error)
         .find_map(|e| e.downcast_ref::<HttpError>())
         .map(HttpError::kind);
     match kind {

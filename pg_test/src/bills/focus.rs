@@ -332,12 +332,7 @@ impl<'x> Charge<'x> {
             let text = self.text(column)?;
             Some(((*key).to_owned(), Cow::Borrowed(text)))
         });
-        let pairs: Vec<_> = pairs.collect();
-        if pairs.is_empty() {
-            Value::Null
-        } else {
-            Value::Map(pairs)
-        }
+        map_or_null(pairs.collect(), Value::Map)
     }
 
     /// Tags under the names people gave them, the provider's own with its prefix.
@@ -358,12 +353,7 @@ impl<'x> Charge<'x> {
             let text = self.text(&column.name)?;
             Some((key(column.csv_name), Cow::Borrowed(text)))
         });
-        let pairs: Vec<_> = pairs.collect();
-        if pairs.is_empty() {
-            Value::Null
-        } else {
-            Value::Map(pairs)
-        }
+        map_or_null(pairs.collect(), Value::Map)
     }
 
     fn discounts(&self) -> Value<'static> {
@@ -372,12 +362,18 @@ impl<'x> Charge<'x> {
             let number = self.number(name)?;
             Some(((*name).replace("discount_", ""), number))
         });
-        let pairs: Vec<_> = pairs.filter(|_| !self.unused).collect();
-        if pairs.is_empty() {
-            Value::Null
-        } else {
-            Value::Numbers(pairs)
-        }
+        map_or_null(pairs.filter(|_| !self.unused).collect(), Value::Numbers)
+    }
+}
+
+/// NULL in the place of a map without entries.
+fn map_or_null<'a, V>(
+    pairs: Vec<(String, V)>,
+    map: fn(Vec<(String, V)>) -> Value<'a>,
+) -> Value<'a> {
+    match pairs.is_empty() {
+        true => Value::Null,
+        false => map(pairs),
     }
 }
 

@@ -127,6 +127,14 @@ pub struct MonthBill {
     pub totals: Totals,
 }
 
+impl MonthBill {
+    /// One of the accounts that it bills.
+    pub fn an_account(&self) -> &str {
+        let mut accounts = self.totals.by_account.keys();
+        accounts.next().expect("a bill has accounts")
+    }
+}
+
 /// One object of a delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BillFile {

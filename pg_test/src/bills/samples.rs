@@ -43,15 +43,8 @@ fn aws_report() -> Report {
 fn aws() -> Vec<Sample> {
     use BillFormat::{AwsFocus, Cur, Cur2, Focus};
     use FocusVersion::{V1_0, V1_2};
-    let sample = |name, format, encoding, delivery| Sample {
-        name,
-        report: Report {
-            format,
-            encoding,
-            delivery,
-            ..aws_report()
-        },
-    };
+    let sample =
+        |name, format, encoding, delivery| aws_report().sample(name, format, encoding, delivery);
     let csv = Encoding::Csv(CsvStyle::GZIP);
     let style = |style: CsvStyle| Encoding::Csv(style);
     let odd = Delivery {
@@ -157,15 +150,8 @@ fn azure() -> Vec<Sample> {
         manifest: false,
         ..Delivery::PLAIN
     };
-    let sample = |name, format, encoding, delivery| Sample {
-        name,
-        report: Report {
-            format,
-            encoding,
-            delivery,
-            ..Report::azure()
-        },
-    };
+    let sample =
+        |name, format, encoding, delivery| Report::azure().sample(name, format, encoding, delivery);
     let csv = Encoding::Csv(CsvStyle::AZURE);
     let gzip = Encoding::Csv(CsvStyle {
         packing: Packing::Gzip,
@@ -199,13 +185,8 @@ fn azure() -> Vec<Sample> {
 }
 
 fn gcp() -> Vec<Sample> {
-    let sample = |name, export, encoding| Sample {
-        name,
-        report: Report {
-            format: BillFormat::Gcp(export),
-            encoding,
-            ..Report::gcp()
-        },
+    let sample = |name, export, encoding| {
+        Report::gcp().sample(name, BillFormat::Gcp(export), encoding, Delivery::PLAIN)
     };
     vec![
         sample(
@@ -227,6 +208,22 @@ fn gcp() -> Vec<Sample> {
 }
 
 impl Report {
+    fn sample(
+        self,
+        name: &'static str,
+        format: BillFormat,
+        encoding: Encoding,
+        delivery: Delivery,
+    ) -> Sample {
+        let report = Report {
+            format,
+            encoding,
+            delivery,
+            ..self
+        };
+        Sample { name, report }
+    }
+
     /// An Azure enrolment's export of actual costs.
     pub fn azure() -> Report {
         Report {

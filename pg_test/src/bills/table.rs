@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Decimal128Array, Float64Array, Float64Builder, MapBuilder,
-    MapFieldNames, RecordBatch, StringArray, StringBuilder, TimestampMillisecondArray,
+    ArrayBuilder, ArrayRef, BooleanArray, Decimal128Array, Float64Array, Float64Builder,
+    MapBuilder, MapFieldNames, RecordBatch, StringArray, StringBuilder, TimestampMillisecondArray,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
@@ -176,34 +176,40 @@ pub(super) fn array<'a>(kind: Kind, values: impl Iterator<Item = Value<'a>>) -> 
             Arc::new(days.collect::<StringArray>())
         }
         Kind::Map => {
-            let mut maps = MapBuilder::new(names(), StringBuilder::new(), StringBuilder::new());
-            for value in values {
-                let present = matches!(value, Value::Map(_));
-                if let Value::Map(pairs) = value {
-                    for (key, value) in pairs {
-                        maps.keys().append_value(key);
-                        maps.values().append_value(value);
-                    }
-                }
-                maps.append(present).expect("keys and values come in pairs");
-            }
-            Arc::new(maps.finish())
+            let pairs = values.map(|value| match value {
+                Value::Map(pairs) => Some(pairs),
+                _ => None,
+            });
+            maps(pairs, StringBuilder::new(), |texts, text| {
+                texts.append_value(text);
+            })
         }
         Kind::Numbers => {
-            let mut maps = MapBuilder::new(names(), StringBuilder::new(), Float64Builder::new());
-            for value in values {
-                let present = matches!(value, Value::Numbers(_));
-                if let Value::Numbers(pairs) = value {
-                    for (key, value) in pairs {
-                        maps.keys().append_value(key);
-                        maps.values().append_value(value);
-                    }
-                }
-                maps.append(present).expect("keys and values come in pairs");
-            }
-            Arc::new(maps.finish())
+            let pairs = values.map(|value| match value {
+                Value::Numbers(pairs) => Some(pairs),
+                _ => None,
+            });
+            maps(pairs, Float64Builder::new(), Float64Builder::append_value)
         }
     }
+}
+
+/// The column of these maps; None is NULL.
+fn maps<V, B: ArrayBuilder>(
+    values: impl Iterator<Item = Option<Vec<(String, V)>>>,
+    builder: B,
+    append: impl Fn(&mut B, V),
+) -> ArrayRef {
+    let mut maps = MapBuilder::new(names(), StringBuilder::new(), builder);
+    for pairs in values {
+        let present = pairs.is_some();
+        for (key, value) in pairs.into_iter().flatten() {
+            maps.keys().append_value(key);
+            append(maps.values(), value);
+        }
+        maps.append(present).expect("keys and values come in pairs");
+    }
+    Arc::new(maps.finish())
 }
 
 fn us_date(at: i64) -> String {

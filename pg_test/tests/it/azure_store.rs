@@ -7,16 +7,15 @@ use crate::refusals::*;
 use crate::store_checks::*;
 use pg_test::azurite::Azurite;
 use pg_test::bills::{MonthBill, samples};
+use pg_test::entra::Issuer;
 use pg_test::fault::{Fault, Proxy};
 use pg_test::keys::RsaKey;
 use pg_test::postgres::Cluster;
 use pg_test::{Result, ports};
 use postgres::Client;
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 pub const TESTS: &[Test] = tests![
     azure_bills_are_read_with_an_account_key,
@@ -27,7 +26,6 @@ pub const TESTS: &[Test] = tests![
     azure_file_overwritten_while_it_is_read,
     azure_refusals_say_what_to_do,
     azure_requests_are_repeated_and_cancelled,
-    azure_options_of_other_stores_are_refused,
     azure_secrets_are_read_from_the_vault,
     azure_endpoint_must_be_allowed_to_reader_and_owner,
     azure_secrets_show_nowhere,
@@ -181,11 +179,8 @@ fn azure_listing_goes_over_all_pages(env: &Env) -> Result<()> {
         let requests = azurite.requests()?;
         Ok(requests.iter().filter(|r| r.contains("maxresults")).count())
     };
-    let began = Instant::now();
     // The line of a request is written after its answer.
-    while pages()? < expected && began.elapsed() < Duration::from_secs(5) {
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    fixture::wait_for("the log has every page", || Ok(pages()? >= expected))?;
     assert_eq!(pages()?, expected);
     client.batch_execute(READ)?;
     Ok(())
@@ -271,159 +266,6 @@ fn azure_requests_are_repeated_and_cancelled(env: &Env) -> Result<()> {
     Ok(())
 }
 
-fn azure_options_of_other_stores_are_refused(env: &Env) -> Result<()> {
-    let mut client = env.database_with_extension(DATABASE)?;
-    let create = "CREATE SERVER bills FOREIGN DATA WRAPPER cur_fdw OPTIONS";
-    for (options, code, message, hint) in [
-        (
-            "url 'az://bills', account 'acct1', region 'eu'",
-            FDW_INVALID_OPTION_NAME,
-            "\"region\" of the server does not go with az://",
-            "authority_host",
-        ),
-        (
-            "url 's3://bills', account 'acct1'",
-            FDW_INVALID_OPTION_NAME,
-            "\"account\" of the server does not go with s3://",
-            "region",
-        ),
-        (
-            "url 'gs://bills', path_style 'true'",
-            FDW_INVALID_OPTION_NAME,
-            "\"path_style\" of the server does not go with gs://",
-            "endpoint",
-        ),
-        (
-            "url 'file:///tmp', endpoint 'https://example.com'",
-            FDW_INVALID_OPTION_NAME,
-            "\"endpoint\" of the server does not go with file://",
-            "url",
-        ),
-        (
-            "url 'az://bills'",
-            FDW_PARAMETER_NEEDED,
-            "az://bills names no storage account",
-            "account",
-        ),
-        (
-            "url 'az://bills', account 'acct1', authority_host 'http://login.example.com'",
-            FDW_INVALID_ATTRIBUTE_VALUE,
-            "allow_http",
-            "https",
-        ),
-        (
-            "url 'az://bills', account 'acct1', endpoint 'https://169.254.169.254'",
-            FDW_INVALID_ATTRIBUTE_VALUE,
-            "link-local",
-            "https",
-        ),
-        (
-            "url 'az://bills/folder', account 'acct1'",
-            FDW_INVALID_ATTRIBUTE_VALUE,
-            "prefix",
-            "az://container",
-        ),
-    ] {
-        refused(
-            &mut client,
-            &format!("{create} ({options})"),
-            code,
-            message,
-            hint,
-        )?;
-    }
-    client.batch_execute(&format!(
-        "{create} (url 'abfss://bills@acct1.dfs.core.windows.net')"
-    ))?;
-    client.batch_execute("CREATE FOREIGN TABLE t (x int) SERVER bills OPTIONS (prefix 'p')")?;
-    let read = "SELECT * FROM t";
-    refused(&mut client, read, "42704", "no user mapping", "account_key")?;
-    let create = "CREATE USER MAPPING FOR CURRENT_USER SERVER bills OPTIONS";
-    for (options, code, message, hint) in [
-        (
-            "account_key 'bm8=', sas_token 'sv=1&sig=a'",
-            FDW_INVALID_ATTRIBUTE_VALUE,
-            "account_key is given as well",
-            "sas_token",
-        ),
-        (
-            "account_key 'bm8=', vault_account_key 'k'",
-            FDW_INVALID_ATTRIBUTE_VALUE,
-            "account_key is given as well",
-            "vault_account_key",
-        ),
-        (
-            "account_key 'bm8=', role_arn 'arn:aws:iam::1:role/r'",
-            FDW_INVALID_ATTRIBUTE_VALUE,
-            "account_key is given as well",
-            "role_arn",
-        ),
-        (
-            "client_id 'a', client_secret 'b'",
-            FDW_PARAMETER_NEEDED,
-            "tenant_id",
-            "tenant_id",
-        ),
-        (
-            "client_id 'a', client_secret 'b', tenant_id '../x'",
-            FDW_INVALID_ATTRIBUTE_VALUE,
-            "tenant_id",
-            "tenant_id",
-        ),
-        (
-            "ambient 'true', vault_sas_token 'x'",
-            FDW_INVALID_ATTRIBUTE_VALUE,
-            "keys are given as well",
-            "ambient",
-        ),
-        (
-            "acount_key 'bm8='",
-            FDW_INVALID_OPTION_NAME,
-            "acount_key",
-            "\"account_key\"",
-        ),
-    ] {
-        refused(
-            &mut client,
-            &format!("{create} ({options})"),
-            code,
-            message,
-            hint,
-        )?;
-    }
-    // What fits no store of this kind is seen when both are there.
-    for (options, option) in [
-        ("access_key_id 'a', secret_access_key 'b'", "access_key_id"),
-        ("vault_service_account_key 'k'", "vault_service_account_key"),
-        (
-            "ambient 'true', role_arn 'arn:aws:iam::1:role/r'",
-            "role_arn",
-        ),
-    ] {
-        map(&mut client, options)?;
-        let message = format!("option \"{option}\" of the user mapping");
-        refused(
-            &mut client,
-            read,
-            FDW_INVALID_OPTION_NAME,
-            &message,
-            "tenant_id",
-        )?;
-    }
-    client.batch_execute(
-        "DROP USER MAPPING FOR CURRENT_USER SERVER bills; \
-         CREATE USER MAPPING FOR CURRENT_USER SERVER bills",
-    )?;
-    refused(
-        &mut client,
-        read,
-        FDW_PARAMETER_NEEDED,
-        "account_key",
-        "sas_token",
-    )?;
-    Ok(())
-}
-
 fn azure_secrets_are_read_from_the_vault(env: &Env) -> Result<()> {
     let Some(azurite) = azurite()? else {
         return Ok(());
@@ -489,97 +331,6 @@ fn azure_endpoint_must_be_allowed_to_reader_and_owner(env: &Env) -> Result<()> {
     )?;
     client.batch_execute("ALTER SERVER bills OWNER TO CURRENT_USER")?;
     Ok(())
-}
-
-/// Entra ID and the identity service of a machine, as far as tokens go: the emulator does not check
-/// who signed one, but what it says.
-struct Issuer {
-    address: String,
-    /// What was asked for.
-    requests: Arc<Mutex<Vec<String>>>,
-}
-
-impl Issuer {
-    fn start() -> Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let address = format!("http://{}", listener.local_addr()?);
-        let requests = Arc::<Mutex<Vec<String>>>::default();
-        std::thread::spawn({
-            let requests = requests.clone();
-            move || {
-                for connection in listener.incoming().flatten() {
-                    // A connection that fails concerns its client alone.
-                    let _ = answer(connection, &requests);
-                }
-            }
-        });
-        Ok(Issuer { address, requests })
-    }
-
-    fn requests(&self) -> usize {
-        self.requests.lock().expect("never poisoned").len()
-    }
-}
-
-fn answer(mut connection: TcpStream, requests: &Mutex<Vec<String>>) -> Result<()> {
-    connection.set_read_timeout(Some(Duration::from_secs(5)))?;
-    let mut request = String::new();
-    // A request for a token is small, but its body may come in a piece of its own.
-    while !request.contains("client_credentials") && !request.contains("GET ") {
-        let mut piece = [0; 8192];
-        let count = connection.read(&mut piece)?;
-        if count == 0 {
-            break;
-        }
-        request += &String::from_utf8_lossy(&piece[..count]);
-    }
-    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-    let token = token(now);
-    let of_application = request.starts_with("POST /tenant-1/oauth2/v2.0/token ")
-        && request.contains("client_id=app-1&")
-        && request.contains("scope=https%3A%2F%2Fstorage.azure.com%2F.default&");
-    let (status, body) = if of_application && request.contains("client_secret=right&") {
-        let body = format!("{{\"access_token\":\"{token}\",\"expires_in\":3599}}");
-        ("200 OK", body)
-    } else if of_application {
-        // The real one names the application; this one repeats the secret, too.
-        let body = format!(
-            "{{\"error\":\"invalid_client\",\"error_description\":\"AADSTS7000215: Invalid client \
-             secret provided: {}\"}}",
-            request.lines().last().unwrap_or_default()
-        );
-        ("401 Unauthorized", body)
-    } else if request.starts_with("GET /identity?")
-        && request.contains("resource=https%3A%2F%2Fstorage.azure.com")
-        && request.to_lowercase().contains("x-identity-header: hush")
-    {
-        let end = now + 3600;
-        let body = format!("{{\"access_token\":\"{token}\",\"expires_on\":\"{end}\"}}");
-        ("200 OK", body)
-    } else {
-        ("404 Not Found", String::new())
-    };
-    requests.lock().expect("never poisoned").push(request);
-    write!(
-        connection,
-        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
-         Connection: close\r\n\r\n{body}",
-        body.len()
-    )?;
-    Ok(())
-}
-
-/// A token as Entra ID's are, but for its signature.
-fn token(now: u64) -> String {
-    use base64::Engine;
-    let encode = |text: String| base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(text);
-    let (from, to) = (now - 60, now + 3600);
-    let claims = format!(
-        "{{\"aud\":\"https://storage.azure.com\",\"iss\":\"https://sts.windows.net/tenant-1/\",\
-         \"iat\":{from},\"nbf\":{from},\"exp\":{to}}}"
-    );
-    let header = encode("{\"alg\":\"RS256\",\"typ\":\"JWT\"}".to_owned());
-    format!("{header}.{}.{}", encode(claims), encode("none".to_owned()))
 }
 
 fn azure_bills_are_read_with_access_tokens(env: &Env) -> Result<()> {

@@ -1,10 +1,10 @@
 //! A query that waits for the store can be stopped at every moment, and leaves nothing behind.
 
 use crate::ask::value;
-use crate::backend::{Allowance, Footprint, soaking};
-use crate::env::{Env, Test, tests};
+use crate::env::{Env, Test, soaking, tests};
 use crate::fixture;
 use pg_test::Result;
+use pg_test::backend::{Allowance, Footprint};
 use pg_test::bills::{MonthBill, Report, Width};
 use pg_test::fault::{Fault, Proxy};
 use postgres::Client;

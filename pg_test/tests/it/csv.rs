@@ -2,21 +2,18 @@
 
 use crate::ask::{rows, value};
 use crate::env::{Env, Test, tests};
-use crate::fixture::{self, connected};
+use crate::fixture::connected;
 use crate::refusals::error_of;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use pg_test::Result;
-use pg_test::duckdb::DuckDb;
+use pg_test::backend::Footprint;
 use postgres::Client;
-use serde_json::Value;
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 pub const TESTS: &[Test] = tests![
-    samples_of_all_providers_show_every_cell_as_duckdb_reads_it,
     pushdown_changes_no_answer,
     a_month_is_synced_with_its_tags,
     analyze_counts_rows_that_no_footer_tells,
@@ -28,128 +25,6 @@ fn gzip(text: &[u8]) -> Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(text)?;
     Ok(encoder.finish()?)
-}
-
-const SAMPLES: [&str; 14] = [
-    "aws-cur-csv/2022-07-01-alt-columns.csv",
-    "aws-cur-csv/2023-06-01-not-final.csv",
-    "aws-cur-csv/2023-06-01.csv",
-    "aws-cur-csv/empty_frame.csv",
-    "azure/azure_camelCased.csv",
-    "azure/azure_version_2.csv",
-    "azure/camel_azure_version_2.csv",
-    "azure/costreport_a243c6f2-199f-4074-9a2c-40e671cf1584.csv",
-    "focus/focus_sample.csv",
-    "gcp/202011_export_flattened.csv",
-    "cur2-csv/anonymize/sample-cur20.csv",
-    "cur2-csv/anonymize/sample-legacy-csv.csv",
-    "cur2-csv/keboola/cur_1_0/sample_billing_data.csv",
-    "cur2-csv/keboola/cur_2_0/sample_billing_data_v2.csv",
-];
-
-/// Its header has a column more than its records, which no reader can make sense of, nor does DuckDB.
-const RAGGED: &str = "aws-cur-csv/test_cur.csv";
-
-fn samples_of_all_providers_show_every_cell_as_duckdb_reads_it(env: &Env) -> Result<()> {
-    let Some(folder) = fixture::of_others("", &SAMPLES) else {
-        return Ok(());
-    };
-    let mut client = connected(env, "csv-samples")?;
-    let mut duckdb = DuckDb::start()?;
-    for (number, sample) in SAMPLES.iter().enumerate() {
-        let key = format!("s{number}/2025-11/file.csv");
-        let path = folder.join(sample);
-        env.gateway
-            .put("csv-samples", &key, std::fs::read(&path)?)?;
-        client.batch_execute(&format!(
-            "IMPORT FOREIGN SCHEMA s{number} FROM SERVER bills INTO public"
-        ))?;
-        compare(&mut client, &mut duckdb, &format!("s{number}"), &path)
-            .map_err(|error| format!("{sample}: {error}"))?;
-    }
-    let bytes = std::fs::read(folder.join(RAGGED))?;
-    env.gateway
-        .put("csv-samples", "ragged/2025-11/file.csv", bytes)?;
-    client.batch_execute("IMPORT FOREIGN SCHEMA ragged FROM SERVER bills INTO public")?;
-    let error = error_of(&mut client, "SELECT * FROM ragged")?;
-    let said = "ragged/2025-11/file.csv, line 2: the record has 130 fields, but the header has 131";
-    assert!(error.message().ends_with(said), "{error:?}");
-    Ok(())
-}
-
-/// Compares a foreign table with the text that DuckDB finds in the file's cells.
-fn compare(client: &mut Client, duckdb: &mut DuckDb, table: &str, file: &Path) -> Result<()> {
-    let columns = rows(
-        client,
-        &format!(
-            "SELECT format_type(a.atttypid, -1), a.attname,
-                    (SELECT option_value FROM pg_options_to_table(a.attfdwoptions))
-               FROM pg_attribute a WHERE a.attrelid = '{table}'::regclass AND a.attnum > 0
-                AND a.attname <> 'billing_period' ORDER BY a.attnum"
-        ),
-    )?;
-    // One sample mixes line ends, which DuckDB's strict mode refuses.
-    let theirs = format!(
-        "read_csv('{}', header = true, all_varchar = true, quote = '\"', escape = '\"', delim = ',', strict_mode = false)",
-        file.display()
-    );
-    let found = duckdb.ask(&format!("SELECT count(*) FROM (DESCRIBE FROM {theirs})"))?;
-    assert_eq!(found.rows[0][0], Some(columns.len().to_string()), "columns");
-    let ours = rows(client, &format!("SELECT * FROM {table}"))?;
-    let theirs = duckdb.ask(&format!("FROM {theirs}"))?.rows;
-    assert_eq!(ours.len(), theirs.len(), "rows");
-    let is_focus = file.to_string_lossy().contains("focus");
-    for (number, (ours, theirs)) in ours.iter().zip(&theirs).enumerate() {
-        for (column, (ours, theirs)) in columns.iter().zip(ours.iter().zip(theirs)) {
-            let theirs = theirs.as_deref().filter(|cell| !cell.is_empty());
-            let theirs = theirs.filter(|cell| !(is_focus && *cell == "NULL"));
-            let kind = column[0].as_deref().unwrap_or_default();
-            let same = match (ours.as_deref(), theirs) {
-                (None, None) => true,
-                (Some(ours), Some(theirs)) => means(kind, theirs, ours),
-                _ => false,
-            };
-            if !same {
-                return Err(format!("row {number}, {column:?}: {ours:?} for {theirs:?}").into());
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Whether a cell of the file means what Postgres shows for it.
-fn means(kind: &str, cell: &str, shown: &str) -> bool {
-    match kind {
-        "text" => cell == shown,
-        "double precision" => cell.parse::<f64>().ok() == shown.parse().ok(),
-        "timestamp without time zone" => {
-            let cell = cell
-                .replace('T', " ")
-                .replace('Z', "")
-                .replace("+00:00", "");
-            let trimmed = match cell.contains('.') {
-                true => cell.trim_end_matches('0').trim_end_matches('.'),
-                false => &cell,
-            };
-            trimmed == shown
-        }
-        "date" => {
-            let day = cell.split_once(' ').map_or(cell, |(day, _)| day);
-            match day.split('/').collect::<Vec<_>>()[..] {
-                [month, day, year] => format!("{year}-{month}-{day}") == shown,
-                _ => day == shown,
-            }
-        }
-        "jsonb" => {
-            let value = |text: &str| serde_json::from_str::<Value>(text).ok();
-            let python = cell.replace('\'', "\"").replace("None", "null");
-            let meant = value(cell)
-                .or_else(|| value(&format!("{{{cell}}}")))
-                .or_else(|| value(&python));
-            meant.is_some() && meant == value(shown)
-        }
-        _ => false,
-    }
 }
 
 /// An Azure export of one month: every type, tags, empty cells, and texts that need quotes.
@@ -381,12 +256,7 @@ fn a_large_file_takes_little_memory_and_can_be_cancelled(env: &Env) -> Result<()
     assert_eq!(value(&mut client, sum)?, "12000");
     let all = "SELECT count(*) FROM cur WHERE length(line_item_usage_type) = 960";
     assert_eq!(value(&mut client, all)?, "400000");
-    let pid = value(&mut client, "SELECT pg_backend_pid()")?;
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let peak: u64 = peak
-        .and_then(|text| text.trim().strip_suffix(" kB")?.parse().ok())
-        .ok_or("no VmHWM")?;
+    let peak = Footprint::of(&mut client)?.peak_kb;
     eprintln!("  peak {} MB", peak / 1024);
     assert!(peak < 250 << 10, "{peak} KB");
 

@@ -3,6 +3,8 @@
 
 use crate::env::{Env, Test, tests};
 use crate::fixture;
+use crate::refusals::{DATA_CORRUPTED, FDW_ERROR, FDW_REPLY_HANDLE, error_of, refused};
+use crate::store_checks::READ;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use pg_test::Result;
 use pg_test::bills::{BillFile, MonthBill};
@@ -20,6 +22,8 @@ pub const TESTS: &[Test] = tests![
     dictionary_that_claims_two_billion_values,
     bits_flipped_in_a_footer,
     manifests_that_say_something_else,
+    manifest_that_names_a_missing_file,
+    manifest_that_leaves_the_bucket,
     file_deleted_or_overwritten_during_a_query,
     store_that_refuses_the_data,
     store_that_is_busy,
@@ -195,6 +199,26 @@ fn files_cut_or_overwritten(env: &Env) -> Result<()> {
         bench.put(file(), damaged)?;
         bench.refused(what, &file().key)?;
     }
+    // What is no Parquet file is called that.
+    for (what, damaged) in [
+        ("half of it", bytes[..length / 2].to_vec()),
+        (
+            "text",
+            b"line_item_id,cost\n1,2\nthis is no Parquet file at all\n".to_vec(),
+        ),
+        ("a footer of ones", with(length - 40, length - 20, 0xFF)),
+        ("nothing", Vec::new()),
+    ] {
+        bench.put(file(), damaged)?;
+        bench.refused(what, &file().key)?;
+        let object = format!("s3://{}/{}", bench.name, file().key);
+        let message = &[object.as_str(), "not a readable Parquet file"];
+        refused(&mut bench.client, READ, DATA_CORRUPTED, message, "damaged")?;
+    }
+    // Where it is the rows that are damaged, nothing of them may be taken for data.
+    bench.put(file(), with(4, length / 2, 0xFF))?;
+    bench.refused("pages of ones", &file().key)?;
+    refused(&mut bench.client, READ, DATA_CORRUPTED, "", "")?;
     bench.put(file(), bytes.clone())?;
     bench.right("the file is back")
 }
@@ -356,8 +380,52 @@ fn manifests_that_say_something_else(env: &Env) -> Result<()> {
     let cut = &manifest().bytes[..manifest().bytes.len() - 2];
     bench.put(manifest(), cut)?;
     bench.refused("cut", &manifest().key)?;
+    for wrong in [&b"{\"reportKeys\": ["[..], b"", b"<html></html>"] {
+        bench.put(manifest(), wrong)?;
+        let message = &[manifest().key.as_str(), "cannot be read"];
+        refused(&mut bench.client, READ, FDW_ERROR, message, "copy it again")?;
+    }
     bench.put(manifest(), manifest().bytes.clone())?;
     bench.right("the manifest is back")
+}
+
+/// The manifest with another file at the end of its list.
+fn manifest_with(key: &str) -> Result<Vec<u8>> {
+    let mut value: serde_json::Value = serde_json::from_slice(&manifest().bytes)?;
+    let keys = value["reportKeys"]
+        .as_array_mut()
+        .ok_or("the manifest has reportKeys")?;
+    keys.push(key.into());
+    Ok(serde_json::to_vec(&value)?)
+}
+
+fn manifest_that_names_a_missing_file(env: &Env) -> Result<()> {
+    let mut bench = Bench::new(env, "missing")?;
+    let missing = file().key.replace("00001", "00099");
+    bench.put(manifest(), manifest_with(&missing)?)?;
+    let object = format!("s3://{}/{missing}", bench.name);
+    let message = &[manifest().key.as_str(), &object, "does not exist"];
+    let hint = "redeliver";
+    refused(&mut bench.client, READ, FDW_REPLY_HANDLE, message, hint)
+}
+
+fn manifest_that_leaves_the_bucket(env: &Env) -> Result<()> {
+    let mut bench = Bench::new(env, "dots")?;
+    for key in [
+        "cup/../../etc/passwd.parquet",
+        "../x.parquet",
+        "file:///etc/passwd.parquet",
+    ] {
+        bench.put(manifest(), manifest_with(key)?)?;
+        let error = error_of(&mut bench.client, READ)?;
+        assert!(error.message().contains(&manifest().key), "{error:?}");
+        assert!(error.message().contains(key), "{error:?}");
+        assert!(error.hint().is_some(), "{error:?}");
+        if key.contains("..") {
+            assert_eq!(error.code().code(), FDW_ERROR, "{error:?}");
+        }
+    }
+    Ok(())
 }
 
 /// The second row scans again what the first one listed.

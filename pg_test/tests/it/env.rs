@@ -54,6 +54,11 @@ pub fn print_skipped() {
     }
 }
 
+/// Whether the soak commands run, rather than the sample of `cargo verify`.
+pub fn soaking() -> bool {
+    std::env::var_os("CUR_FDW_SOAK").is_some()
+}
+
 /// A number from the environment, or the default. What is there and no number is an error, for a
 /// soak would otherwise run with other settings than were asked for.
 pub fn number(variable: &str, default: u64) -> Result<u64> {
@@ -87,7 +92,6 @@ impl Env {
     }
 
     /// A new database that has the extension.
-    #[allow(dead_code)] // the harness's own tests do not need the extension
     pub fn database_with_extension(&self, name: &str) -> Result<Client> {
         let mut client = self.database(name)?;
         client.batch_execute("CREATE EXTENSION cur_fdw")?;

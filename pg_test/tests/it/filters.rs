@@ -95,13 +95,7 @@ fn changed_filters_load_the_months_anew_and_restate_nothing(env: &Env) -> Result
     let mut bills = press().all();
     let mut client = synced_later(env, name, &bills)?;
     sync(&mut client)?;
-    let account = bills[0]
-        .totals
-        .by_account
-        .keys()
-        .next()
-        .expect("accounts")
-        .clone();
+    let account = bills[0].an_account().to_owned();
     client.batch_execute(&format!(
         "UPDATE cost_analytics.sources SET filters = '{{\"{account}\": null}}'"
     ))?;
@@ -146,13 +140,7 @@ fn accounts_are_shown_by_name(env: &Env) -> Result<()> {
     let bills = press().all();
     let mut client = fixture::synced_later(env, "filters-names", &bills)?;
     sync(&mut client)?;
-    let account = bills[0]
-        .totals
-        .by_account
-        .keys()
-        .next()
-        .expect("accounts")
-        .clone();
+    let account = bills[0].an_account().to_owned();
     client.execute(
         "INSERT INTO cost_analytics.accounts (account_id, name) VALUES ($1, 'Press')",
         &[&account],

@@ -1,7 +1,5 @@
 //! Bills in a bucket, and a server in the database that reads them.
 
-#![allow(dead_code)] // every module takes what it needs
-
 use crate::env::{Env, skip};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use parquet::arrow::ArrowWriter;

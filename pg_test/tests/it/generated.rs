@@ -3,6 +3,7 @@
 //! DuckDB reads the same files, so every cell is compared with what it found; the totals are the
 //! generator's own, to the last digit.
 
+use crate::ask::rows;
 use crate::env::{Env, Test, tests};
 use crate::fixture::{connect, empty_bucket, sync, upload};
 use arrow::datatypes::{DataType, FieldRef};
@@ -11,7 +12,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use pg_test::Result;
 use pg_test::bills::{BillFile, MonthBill, Sample, Totals, counted, samples};
 use pg_test::duckdb::{self, DuckDb};
-use postgres::{Client, SimpleQueryMessage};
+use postgres::Client;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -285,15 +286,12 @@ impl Theirs {
             .map(|name| format!("\"{name}\"::text"))
             .collect();
         let sql = format!("SELECT {} FROM {table}", list.join(", "));
-        let mut rows = Vec::new();
-        for message in client.simple_query(&sql)? {
-            if let SimpleQueryMessage::Row(row) = message {
-                let cells = types.iter().enumerate();
-                let cells = cells.map(|(n, kind)| canonical(row.get(n), kind, self.csv));
-                rows.push(cells.collect());
-            }
-        }
-        Ok(rows)
+        let rows = rows(client, &sql)?.into_iter().map(|row| {
+            let cells = row.iter().zip(types);
+            let cells = cells.map(|(cell, kind)| canonical(cell.as_deref(), kind, self.csv));
+            cells.collect()
+        });
+        Ok(rows.collect())
     }
 
     fn theirs(&mut self, types: &[&str]) -> Result<Vec<Vec<String>>> {

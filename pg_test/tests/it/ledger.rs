@@ -3,6 +3,7 @@
 use crate::ask::value;
 use crate::env::{Env, Test, tests};
 use crate::fixture::{press, sync, synced_later, upload};
+use crate::refusals::fails;
 use crate::sync::assert_bills;
 use pg_test::Result;
 use pg_test::bills::MonthBill;
@@ -137,11 +138,11 @@ fn a_relation_that_does_not_exist_is_an_error_and_no_crash(env: &Env) -> Result<
         "usage_sql('99999999'::regclass, NULL::text)",
         "normalized_column_sql('99999999'::regclass, 'cost')",
     ] {
-        let error = client
-            .batch_execute(&format!("SELECT cost_analytics.{call}"))
-            .unwrap_err();
-        let error = error.as_db_error().expect("an error of the server");
-        assert!(error.message().contains("99999999"), "{call}: {error}");
+        fails(
+            &mut client,
+            &format!("SELECT cost_analytics.{call}"),
+            "99999999",
+        )?;
     }
     Ok(())
 }
@@ -163,13 +164,9 @@ fn tables_that_cannot_hold_what_is_loaded_are_refused(env: &Env) -> Result<()> {
         client.batch_execute(&format!(
             "DROP TABLE IF EXISTS target; CREATE TABLE target (LIKE plain, {definition})"
         ))?;
-        let error = client
-            .batch_execute(
-                "SELECT cost_analytics.load_month('cost_analytics.press', '2025-09-01', 'target')",
-            )
-            .unwrap_err();
-        let error = error.as_db_error().expect("an error of the server");
-        assert!(error.message().contains(why), "{error}");
+        let load =
+            "SELECT cost_analytics.load_month('cost_analytics.press', '2025-09-01', 'target')";
+        fails(&mut client, load, why)?;
     }
     Ok(())
 }
@@ -195,12 +192,7 @@ fn a_null_where_the_raw_table_allows_none_fails_the_month(env: &Env) -> Result<(
     let mut client = synced_later(env, "ledger-not-null", &bills)?;
     client
         .batch_execute("ALTER FOREIGN TABLE cost_analytics.press ADD COLUMN mine text NOT NULL")?;
-    client.batch_execute(SYNC).unwrap_err();
-    let why = value(
-        &mut client,
-        "SELECT error_message FROM cost_analytics.sync_log",
-    )?;
-    assert!(why.contains("column \"mine\" holds NULL"), "{why}");
+    fails(&mut client, SYNC, "column \"mine\" holds NULL")?;
     client.batch_execute(
         "ALTER FOREIGN TABLE cost_analytics.press ALTER COLUMN mine DROP NOT NULL",
     )?;

@@ -5,14 +5,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod analyze;
 mod answers;
 mod ask;
 mod azure_store;
-mod backend;
 mod cancel;
 mod credentials;
 mod cron;
 mod csv;
+mod csv_layouts;
 mod damage;
 mod drift;
 mod dump;
@@ -26,12 +27,17 @@ mod gcs_store;
 mod generated;
 mod harness;
 mod health;
+mod identity;
+mod import;
 mod keeping;
 mod ledger;
+mod looks;
 mod manners;
 mod memory;
 mod nise;
 mod normalization;
+mod options;
+mod others;
 mod pushdown;
 mod pushed;
 mod raw_tables;
@@ -41,11 +47,13 @@ mod refusals;
 mod rescans;
 mod restatements;
 mod retention;
+mod secrets;
 mod ship;
 mod store_checks;
 mod swap;
 mod sync;
 mod sync_faults;
+mod vault;
 
 use env::{Env, Test};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -55,7 +63,11 @@ use std::sync::Arc;
 const MODULES: &[&[Test]] = &[
     harness::TESTS,
     errors::TESTS,
+    options::TESTS,
     credentials::TESTS,
+    vault::TESTS,
+    identity::TESTS,
+    secrets::TESTS,
     azure_store::TESTS,
     gcs_store::TESTS,
     real::TESTS,
@@ -63,7 +75,9 @@ const MODULES: &[&[Test]] = &[
     nise::TESTS,
     answers::TESTS,
     formats::TESTS,
+    csv_layouts::TESTS,
     csv::TESTS,
+    others::TESTS,
     sync::TESTS,
     sync_faults::TESTS,
     swap::TESTS,
@@ -86,6 +100,9 @@ const MODULES: &[&[Test]] = &[
     pushed::TESTS,
     raw_tables::TESTS,
     damage::TESTS,
+    import::TESTS,
+    analyze::TESTS,
+    looks::TESTS,
     manners::TESTS,
     rescans::TESTS,
     memory::TESTS,

@@ -1,12 +1,12 @@
 //! A backend's peak memory has a limit that does not depend on the size of the bill.
 
-use crate::backend::{Footprint, soaking};
-use crate::env::{Env, Test, tests};
+use crate::env::{Env, Test, soaking, tests};
 use crate::fixture;
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 use pg_test::Result;
+use pg_test::backend::Footprint;
 use pg_test::postgres::Cluster;
 use postgres::Client;
 use postgres::error::SqlState;

@@ -2,15 +2,13 @@
 
 use crate::ask::value;
 use crate::env::{Env, Test, tests};
-use crate::fixture::{self, press, sync, synced_later, upload};
+use crate::fixture::{press, sync, synced_later, upload};
 use crate::sync::assert_bills;
 use pg_test::Result;
-use pg_test::bills::Report;
 
 pub const TESTS: &[Test] = tests![
     the_scheduled_call_rechecks_the_two_newest_months_newest_first,
     a_narrow_plan_reads_no_other_months_manifests,
-    nothing_new_costs_every_source_one_listing,
 ];
 
 fn the_scheduled_call_rechecks_the_two_newest_months_newest_first(env: &Env) -> Result<()> {
@@ -50,37 +48,5 @@ fn a_narrow_plan_reads_no_other_months_manifests(env: &Env) -> Result<()> {
         assert_eq!(manifests.count(), 1, "{arguments}: {requests:?}");
         assert_eq!(requests.len(), 2, "{arguments}: {requests:?}");
     }
-    Ok(())
-}
-
-fn nothing_new_costs_every_source_one_listing(env: &Env) -> Result<()> {
-    let name = "rechecks-idle";
-    let mut client = synced_later(env, name, &press().all())?;
-    let reports = ["one", "two"].map(|prefix| Report {
-        prefix: prefix.to_owned(),
-        ..Report::ca()
-    });
-    for report in &reports {
-        for bill in report.all() {
-            fixture::upload(env, name, &bill)?;
-        }
-        client.execute(
-            "SELECT cost_analytics.cost_add_source($1, 'bills', $1)",
-            &[&report.prefix],
-        )?;
-    }
-    sync(&mut client)?;
-    let months = "SELECT count(*)::text FROM cost_analytics.manifests WHERE state = 'loaded'";
-    assert_eq!(value(&mut client, months)?, "9");
-    drop(client);
-    let mut client = env.cluster.client(name)?;
-    let mark = env.gateway.mark()?;
-    sync(&mut client)?;
-    let requests = env.gateway.requests_since(mark)?;
-    assert_eq!(requests.len(), 3, "{requests:?}");
-    assert!(
-        requests.iter().all(|r| r.query.contains("list-type=2")),
-        "{requests:?}"
-    );
     Ok(())
 }

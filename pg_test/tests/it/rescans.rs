@@ -1,9 +1,9 @@
 //! Thousands of rescans and executions in one session: right answers, and flat memory.
 
-use crate::backend::{Allowance, Footprint, soaking};
-use crate::env::{Env, Test, tests};
+use crate::env::{Env, Test, soaking, tests};
 use crate::fixture;
 use pg_test::Result;
+use pg_test::backend::{Allowance, Footprint};
 use postgres::Client;
 use std::time::Instant;
 

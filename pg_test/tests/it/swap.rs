@@ -1,13 +1,12 @@
 //! What others notice of a sync: readers nothing but the new month, the store nothing it need not.
 
 use crate::ask::value;
-use crate::backend::soaking;
-use crate::env::{Env, Test, tests};
+use crate::env::{Env, Test, soaking, tests};
 use crate::fixture::{self, press, sync, synced_later, upload};
 use crate::sync::assert_bills;
 use pg_test::Result;
 use pg_test::bills::{MonthBill, Report};
-use postgres::{Client, IsolationLevel, SimpleQueryMessage};
+use postgres::{Client, IsolationLevel};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -50,13 +49,8 @@ fn read_on(mut client: Client, stop: &AtomicBool) -> Result<(Vec<String>, Durati
     let (mut answers, mut slowest) = (Vec::new(), Duration::ZERO);
     while !stop.load(Ordering::SeqCst) {
         let began = Instant::now();
-        let simple = client.simple_query(READ)?;
+        answers.push(value(&mut client, READ)?);
         slowest = slowest.max(began.elapsed());
-        let rows = simple.iter().filter_map(|message| match message {
-            SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
-            _ => None,
-        });
-        answers.extend(rows);
         let began = Instant::now();
         answers.push(client.query_one(&prepared, &[])?.get(0));
         slowest = slowest.max(began.elapsed());
@@ -207,13 +201,19 @@ fn nothing_new_over_three_sources_takes_three_listings_and_a_second(env: &Env) -
     fixture::empty_bucket(env, name)?;
     let mut client = env.database_with_extension(name)?;
     fixture::connect(&mut client, env, name)?;
-    for prefix in ["one", "two", "three"] {
+    // Two reports alike, and one of another shape.
+    for (prefix, of) in [
+        ("one", Report::ca()),
+        ("two", Report::ca()),
+        ("three", press()),
+    ] {
         let report = Report {
             prefix: prefix.to_owned(),
             first: (2023, 1),
             months,
             rows_per_month: 30,
-            ..Report::ca()
+            rows_per_file: 20,
+            ..of
         };
         for bill in report.all() {
             upload(env, name, &bill)?;

@@ -2,37 +2,30 @@
 
 use crate::ask::value;
 use crate::env::{Env, Test, tests};
-use crate::fixture::{self, LATE, period, press, sync, synced_later, upload, wait_for};
+use crate::fixture::{self, LATE, period, press, sync, synced_later, upload};
 use crate::refusals::{INSUFFICIENT_PRIVILEGE, fails, failure};
 use pg_test::Result;
-use pg_test::bills::{MonthBill, Report, status_file};
-use pg_test::fault::{Fault, Proxy};
+use pg_test::bills::{MonthBill, status_file};
 use pg_test::s3::Request;
 use postgres::Client;
-use postgres::error::SqlState;
-use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 pub const TESTS: &[Test] = tests![
     months_add_up_to_the_last_digit,
     nothing_new_reads_nothing_and_changes_nothing,
     a_restatement_replaces_its_month_only,
     a_reader_sees_one_delivery_and_the_swap_waits,
-    a_killed_backend_leaves_no_half_month,
     a_broken_month_does_not_stop_the_others,
     new_columns_are_followed_and_recorded,
     files_outside_the_manifest_are_not_read,
-    two_syncs_at_once_keep_every_row_once,
     arguments_choose_the_months,
     unknown_arguments_are_refused_with_a_hint,
-    a_stalled_download_can_be_cancelled,
     session_settings_do_not_change_costs,
     roles_suffice_and_bound,
     another_session_swaps_a_staged_month_unread,
     a_plan_grown_old_loads_nothing_again,
 ];
 
-const SOON: Duration = Duration::from_secs(1);
 /// How often each month was loaded.
 const LOADS: &str = "SELECT string_agg(loads::text, ' ') FROM \
     (SELECT count(*) AS loads FROM cost_analytics.sync_log WHERE status = 'loaded' GROUP BY billing_period) AS months";
@@ -233,82 +226,6 @@ fn another_session_swaps_a_staged_month_unread(env: &Env) -> Result<()> {
     Ok(())
 }
 
-/// A month whose load takes long enough to interfere with.
-fn large() -> Report {
-    Report {
-        rows_per_month: 100_000,
-        rows_per_file: 25_000,
-        months: 1,
-        ..Report::press()
-    }
-}
-
-/// Uploads to a bucket named like the database, which reads it through a proxy.
-fn behind_a_proxy(env: &Env, name: &str, bills: &[MonthBill]) -> Result<(Client, Proxy)> {
-    fixture::empty_bucket(env, name)?;
-    for bill in bills {
-        upload(env, name, bill)?;
-    }
-    let proxy = Proxy::start(&env.gateway.endpoint())?;
-    let mut client = env.database_with_extension(name)?;
-    fixture::connect_through(&mut client, env, name, &proxy.endpoint())?;
-    fixture::add_press(&mut client)?;
-    Ok((client, proxy))
-}
-
-fn a_killed_backend_leaves_no_half_month(env: &Env) -> Result<()> {
-    let name = "sync-killed";
-    let bills = [press().month(2025, 10, 0), large().month(2025, 11, 0)];
-    let (client, proxy) = behind_a_proxy(env, name, &bills)?;
-    drop(client);
-    let copied = |rows: u64| {
-        format!("SELECT coalesce(max(tuples_processed), 0) > {rows} FROM pg_stat_progress_copy")
-    };
-    let loading = "SELECT count(*) > 0 FROM cost_analytics.manifests WHERE state = 'loading'";
-    let moments = [
-        (Fault::StallAfter(300_000), None),
-        (Fault::Pass, Some(loading.to_owned())),
-        (Fault::Pass, Some(copied(0))),
-        (Fault::Pass, Some(copied(60_000))),
-    ];
-    for (fault, moment) in moments {
-        let mut victim = env.cluster.client(name)?;
-        let mut watcher = env.cluster.client(name)?;
-        let pid = value(&mut victim, "SELECT pg_backend_pid()::text")?;
-        proxy.set(fault);
-        std::thread::scope(|scope| -> Result<()> {
-            let call = scope.spawn(move || sync(&mut victim).is_err());
-            match &moment {
-                None => assert!(proxy.wait_stalled(true, LATE)),
-                Some(moment) => wait_for(moment, || {
-                    Ok(watcher.query_one(moment, &[])?.get::<_, bool>(0))
-                })?,
-            }
-            let killed = Command::new("kill").args(["-9", &pid]).status()?;
-            assert!(killed.success());
-            assert!(
-                call.join().expect("the thread does not panic"),
-                "killed too late: {moment:?}"
-            );
-            Ok(())
-        })?;
-        proxy.set(Fault::Pass);
-        // All sessions end before the server recovers; until then it would still take new ones.
-        wait_for("the end of the other sessions", || {
-            Ok(watcher.simple_query("SELECT").is_err())
-        })?;
-        wait_for("recovery", || Ok(env.cluster.client(name).is_ok()))?;
-        let half = value(
-            &mut env.cluster.client(name)?,
-            "SELECT (SELECT count(*) FROM cost_analytics.raw_press)::text",
-        )?;
-        assert_eq!(half, "0", "the first month was not complete: {moment:?}");
-    }
-    let mut client = env.cluster.client(name)?;
-    sync(&mut client)?;
-    assert_bills(&mut client, &bills)
-}
-
 fn a_broken_month_does_not_stop_the_others(env: &Env) -> Result<()> {
     let name = "sync-broken";
     let bills = press().all();
@@ -462,27 +379,6 @@ fn files_outside_the_manifest_are_not_read(env: &Env) -> Result<()> {
     Ok(())
 }
 
-fn two_syncs_at_once_keep_every_row_once(env: &Env) -> Result<()> {
-    let name = "sync-twice";
-    let bills = press().all();
-    let mut client = synced_later(env, name, &bills)?;
-    std::thread::scope(|scope| -> Result<()> {
-        let mut calls = Vec::new();
-        for _ in 0..2 {
-            let mut client = env.cluster.client(name)?;
-            calls.push(scope.spawn(move || sync(&mut client)));
-        }
-        // Neither fails: whoever comes second is told so by a notice.
-        for call in calls {
-            call.join().expect("the thread does not panic")?;
-        }
-        Ok(())
-    })?;
-    assert_bills(&mut client, &bills)?;
-    sync(&mut client)?;
-    assert_bills(&mut client, &bills)
-}
-
 /// The second session has planned every month, and is held up at the first of them.
 fn a_plan_grown_old_loads_nothing_again(env: &Env) -> Result<()> {
     let name = "sync-old-plan";
@@ -555,56 +451,6 @@ fn unknown_arguments_are_refused_with_a_hint(env: &Env) -> Result<()> {
         assert!(error.contains(message) && error.contains(hint), "{error}");
     }
     Ok(())
-}
-
-fn a_stalled_download_can_be_cancelled(env: &Env) -> Result<()> {
-    let name = "sync-cancel";
-    let report = Report {
-        rows_per_month: 20_000,
-        rows_per_file: 20_000,
-        months: 1,
-        ..Report::press()
-    };
-    let bills = [report.month(2025, 11, 0)];
-    let (mut client, proxy) = behind_a_proxy(env, name, &bills)?;
-    // In a listing, and in a data file.
-    for limit in [50, 100_000] {
-        proxy.set(Fault::StallAfter(limit));
-        client.batch_execute("SET statement_timeout = '200ms'")?;
-        let began = Instant::now();
-        let error = client
-            .batch_execute("CREATE TEMP TABLE never AS SELECT * FROM cost_analytics.press")
-            .expect_err("it stalls");
-        let took = began.elapsed();
-        assert_eq!(error.code(), Some(&SqlState::QUERY_CANCELED), "{error:?}");
-        assert!(took < SOON + Duration::from_millis(200), "took {took:?}");
-        proxy.set(Fault::Pass);
-        client.batch_execute("SET statement_timeout = 0")?;
-        let count = "SELECT count(*)::text FROM cost_analytics.press";
-        assert_eq!(value(&mut client, count)?, bills[0].totals.rows.to_string());
-    }
-
-    let pid = value(&mut client, "SELECT pg_backend_pid()::text")?;
-    let mut canceller = env.cluster.client(name)?;
-    proxy.set(Fault::StallAfter(100_000));
-    let (mut client, error, took) = std::thread::scope(|scope| -> Result<_> {
-        let call = scope.spawn(move || {
-            let result = client.batch_execute("CALL cost_analytics.cost_sync()");
-            (client, result, Instant::now())
-        });
-        assert!(proxy.wait_stalled(true, LATE));
-        std::thread::sleep(Duration::from_millis(100));
-        let signalled = Instant::now();
-        canceller.query_one(&format!("SELECT pg_cancel_backend({pid})"), &[])?;
-        let (client, result, ended) = call.join().expect("the thread does not panic");
-        let error = result.expect_err("it was cancelled");
-        Ok((client, error, ended.duration_since(signalled)))
-    })?;
-    assert_eq!(error.code(), Some(&SqlState::QUERY_CANCELED), "{error:?}");
-    assert!(took < SOON, "took {took:?}");
-    proxy.set(Fault::Pass);
-    sync(&mut client)?;
-    assert_bills(&mut client, &bills)
 }
 
 fn session_settings_do_not_change_costs(env: &Env) -> Result<()> {

@@ -3,9 +3,9 @@
 //! `cargo soak-sync` strikes 50 times with each fault, `cargo verify` twice.
 
 use crate::ask::value;
-use crate::backend::soaking;
-use crate::env::{Env, Test, number, skip, tests};
-use crate::fixture::{self, period, press, sync, upload, wait_for};
+use crate::env::{Env, Test, number, skip, soaking, tests};
+use crate::fixture::{self, LATE, period, press, sync, synced_later, upload, wait_for};
+use crate::sync::assert_bills;
 use pg_test::Result;
 use pg_test::bills::rng::Rng;
 use pg_test::bills::{MonthBill, Report};
@@ -13,11 +13,14 @@ use pg_test::fault::{Fault, Proxy};
 use pg_test::postgres::Mode;
 use pg_test::process::{self, User};
 use postgres::Client;
+use postgres::error::SqlState;
 use std::process::Command;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 pub const TESTS: &[Test] = tests![
+    a_killed_backend_leaves_no_half_month,
+    a_stalled_download_can_be_cancelled,
     a_killed_backend_leaves_whole_months,
     an_immediate_stop_leaves_whole_months,
     a_store_that_goes_away_leaves_whole_months,
@@ -531,8 +534,31 @@ fn a_statement_timeout_leaves_whole_months(env: &Env) -> Result<()> {
     })
 }
 
+/// Of months that neither has loaded yet.
+fn two_first_syncs_at_once(env: &Env) -> Result<()> {
+    let name = "faults-two-first";
+    let bills = press().all();
+    let mut client = synced_later(env, name, &bills)?;
+    std::thread::scope(|scope| -> Result<()> {
+        let mut calls = Vec::new();
+        for _ in 0..2 {
+            let mut client = env.cluster.client(name)?;
+            calls.push(scope.spawn(move || sync(&mut client)));
+        }
+        // Neither fails: whoever comes second is told so by a notice.
+        for call in calls {
+            call.join().expect("the thread does not panic")?;
+        }
+        Ok(())
+    })?;
+    assert_bills(&mut client, &bills)?;
+    sync(&mut client)?;
+    assert_bills(&mut client, &bills)
+}
+
 /// Neither needs to fail, and neither does.
 fn two_syncs_at_once_leave_whole_months(env: &Env) -> Result<()> {
+    two_first_syncs_at_once(env)?;
     rounds(env, "faults-two", &|bench, _| {
         let (first, mut second) = (bench.session()?, bench.session()?);
         let moment = bench.moment();
@@ -544,4 +570,132 @@ fn two_syncs_at_once_leave_whole_months(env: &Env) -> Result<()> {
         })?;
         error.map_or(Ok(overlap), Err)
     })
+}
+
+const SOON: Duration = Duration::from_secs(1);
+
+/// A month whose load takes long enough to interfere with.
+fn large() -> Report {
+    Report {
+        rows_per_month: 100_000,
+        rows_per_file: 25_000,
+        months: 1,
+        ..Report::press()
+    }
+}
+
+/// Uploads to a bucket named like the database, which reads it through a proxy.
+fn behind_a_proxy(env: &Env, name: &str, bills: &[MonthBill]) -> Result<(Client, Proxy)> {
+    fixture::empty_bucket(env, name)?;
+    for bill in bills {
+        upload(env, name, bill)?;
+    }
+    let proxy = Proxy::start(&env.gateway.endpoint())?;
+    let mut client = env.database_with_extension(name)?;
+    fixture::connect_through(&mut client, env, name, &proxy.endpoint())?;
+    fixture::add_press(&mut client)?;
+    Ok((client, proxy))
+}
+
+fn a_killed_backend_leaves_no_half_month(env: &Env) -> Result<()> {
+    let name = "sync-killed";
+    let bills = [press().month(2025, 10, 0), large().month(2025, 11, 0)];
+    let (client, proxy) = behind_a_proxy(env, name, &bills)?;
+    drop(client);
+    let copied = |rows: u64| {
+        format!("SELECT coalesce(max(tuples_processed), 0) > {rows} FROM pg_stat_progress_copy")
+    };
+    let loading = "SELECT count(*) > 0 FROM cost_analytics.manifests WHERE state = 'loading'";
+    let moments = [
+        (Fault::StallAfter(300_000), None),
+        (Fault::Pass, Some(loading.to_owned())),
+        (Fault::Pass, Some(copied(0))),
+        (Fault::Pass, Some(copied(60_000))),
+    ];
+    for (fault, moment) in moments {
+        let mut victim = env.cluster.client(name)?;
+        let mut watcher = env.cluster.client(name)?;
+        let pid = value(&mut victim, "SELECT pg_backend_pid()::text")?;
+        proxy.set(fault);
+        std::thread::scope(|scope| -> Result<()> {
+            let call = scope.spawn(move || sync(&mut victim).is_err());
+            match &moment {
+                None => assert!(proxy.wait_stalled(true, LATE)),
+                Some(moment) => wait_for(moment, || {
+                    Ok(watcher.query_one(moment, &[])?.get::<_, bool>(0))
+                })?,
+            }
+            let killed = Command::new("kill").args(["-9", &pid]).status()?;
+            assert!(killed.success());
+            assert!(
+                call.join().expect("the thread does not panic"),
+                "killed too late: {moment:?}"
+            );
+            Ok(())
+        })?;
+        proxy.set(Fault::Pass);
+        // All sessions end before the server recovers; until then it would still take new ones.
+        wait_for("the end of the other sessions", || {
+            Ok(watcher.simple_query("SELECT").is_err())
+        })?;
+        wait_for("recovery", || Ok(env.cluster.client(name).is_ok()))?;
+        let half = value(
+            &mut env.cluster.client(name)?,
+            "SELECT (SELECT count(*) FROM cost_analytics.raw_press)::text",
+        )?;
+        assert_eq!(half, "0", "the first month was not complete: {moment:?}");
+    }
+    let mut client = env.cluster.client(name)?;
+    sync(&mut client)?;
+    assert_bills(&mut client, &bills)
+}
+
+fn a_stalled_download_can_be_cancelled(env: &Env) -> Result<()> {
+    let name = "sync-cancel";
+    let report = Report {
+        rows_per_month: 20_000,
+        rows_per_file: 20_000,
+        months: 1,
+        ..Report::press()
+    };
+    let bills = [report.month(2025, 11, 0)];
+    let (mut client, proxy) = behind_a_proxy(env, name, &bills)?;
+    // In a listing, and in a data file.
+    for limit in [50, 100_000] {
+        proxy.set(Fault::StallAfter(limit));
+        client.batch_execute("SET statement_timeout = '200ms'")?;
+        let began = Instant::now();
+        let error = client
+            .batch_execute("CREATE TEMP TABLE never AS SELECT * FROM cost_analytics.press")
+            .expect_err("it stalls");
+        let took = began.elapsed();
+        assert_eq!(error.code(), Some(&SqlState::QUERY_CANCELED), "{error:?}");
+        assert!(took < SOON + Duration::from_millis(200), "took {took:?}");
+        proxy.set(Fault::Pass);
+        client.batch_execute("SET statement_timeout = 0")?;
+        let count = "SELECT count(*)::text FROM cost_analytics.press";
+        assert_eq!(value(&mut client, count)?, bills[0].totals.rows.to_string());
+    }
+
+    let pid = value(&mut client, "SELECT pg_backend_pid()::text")?;
+    let mut canceller = env.cluster.client(name)?;
+    proxy.set(Fault::StallAfter(100_000));
+    let (mut client, error, took) = std::thread::scope(|scope| -> Result<_> {
+        let call = scope.spawn(move || {
+            let result = client.batch_execute("CALL cost_analytics.cost_sync()");
+            (client, result, Instant::now())
+        });
+        assert!(proxy.wait_stalled(true, LATE));
+        std::thread::sleep(Duration::from_millis(100));
+        let signalled = Instant::now();
+        canceller.query_one(&format!("SELECT pg_cancel_backend({pid})"), &[])?;
+        let (client, result, ended) = call.join().expect("the thread does not panic");
+        let error = result.expect_err("it was cancelled");
+        Ok((client, error, ended.duration_since(signalled)))
+    })?;
+    assert_eq!(error.code(), Some(&SqlState::QUERY_CANCELED), "{error:?}");
+    assert!(took < SOON, "took {took:?}");
+    proxy.set(Fault::Pass);
+    sync(&mut client)?;
+    assert_bills(&mut client, &bills)
 }

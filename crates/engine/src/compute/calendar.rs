@@ -4,10 +4,11 @@
 use super::Raised;
 use crate::expr::{Part, Unit};
 
-const SECOND: i64 = 1_000_000;
-const MINUTE: i64 = 60 * SECOND;
-const HOUR: i64 = 60 * MINUTE;
-const DAY: i64 = 24 * HOUR;
+/// Microseconds.
+pub(crate) const SECOND: i64 = 1_000_000;
+pub(crate) const MINUTE: i64 = 60 * SECOND;
+pub(crate) const HOUR: i64 = 60 * MINUTE;
+pub(crate) const DAY: i64 = 24 * HOUR;
 
 /// 4714-11-24 BC, the first instant of Postgres's `timestamp` (datatype/timestamp.h), in
 /// microseconds from 1970-01-01.

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Float64Array, StringViewArray,
-};
+use arrow::array::{ArrayRef, AsArray, BinaryArray, BooleanArray, Float64Array, StringViewArray};
 use arrow::datatypes::{DataType, Field, FieldRef, Float64Type};
 use billing::ExactSum;
 use datafusion::common::{DataFusionError, Result, ScalarValue};
@@ -12,6 +10,8 @@ use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, EmitTo, GroupsAccumulator, Signature, Volatility,
 };
+
+use super::counts;
 
 /// The aggregate; its result is the decimal's spelling.
 pub(crate) fn sum() -> AggregateUDF {
@@ -184,10 +184,6 @@ impl Accumulator for One {
         }
         Ok(())
     }
-}
-
-fn counts(values: &Float64Array, filter: Option<&BooleanArray>, row: usize) -> bool {
-    values.is_valid(row) && filter.is_none_or(|f| f.is_valid(row) && f.value(row))
 }
 
 fn state_of(sums: impl IntoIterator<Item = Option<ExactSum>>) -> ArrayRef {

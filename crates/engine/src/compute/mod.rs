@@ -8,7 +8,9 @@ pub(crate) mod sums;
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, StringViewArray, make_array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Float64Array, StringViewArray, make_array,
+};
 use arrow::compute::CastOptions;
 use arrow::datatypes::{
     DataType, Date32Type, Float64Type, Int64Type, Schema, TimeUnit, TimestampMicrosecondType,
@@ -232,6 +234,11 @@ impl Kernel {
     fn misuse(&self, array: &dyn Array) -> DataFusionError {
         DataFusionError::Internal(format!("{} of {}", self.name(), array.data_type()))
     }
+}
+
+/// Whether an aggregate counts a row: it has a value, and meets the condition.
+fn counts(values: &Float64Array, filter: Option<&BooleanArray>, row: usize) -> bool {
+    values.is_valid(row) && filter.is_none_or(|f| f.is_valid(row) && f.value(row))
 }
 
 /// Bills repeat themselves, so a text that stands next to its equal is not looked at again: equal

@@ -19,7 +19,7 @@ use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, EmitTo, GroupsAccumulator, Signature, Volatility,
 };
 
-use super::Raised;
+use super::{Raised, counts};
 
 /// `sum(double precision)`
 pub(crate) fn sum() -> AggregateUDF {
@@ -203,7 +203,7 @@ impl GroupsAccumulator for Sums {
             return Ok(());
         }
         for (row, group) in group_indices.iter().enumerate() {
-            if values.is_valid(row) && filter.is_none_or(|f| f.is_valid(row) && f.value(row)) {
+            if counts(values, filter, row) {
                 self.groups[*group].add(values.value(row), mean)?;
             }
         }
@@ -240,9 +240,7 @@ impl GroupsAccumulator for Sums {
         filter: Option<&BooleanArray>,
     ) -> Result<Vec<ArrayRef>> {
         let values = column::<Float64Type>(values, 0)?;
-        let counts =
-            |row| values.is_valid(row) && filter.is_none_or(|f| f.is_valid(row) && f.value(row));
-        let one = |row| match counts(row) {
+        let one = |row| match counts(values, filter, row) {
             true => Sum {
                 count: 1,
                 sum: values.value(row),
@@ -258,7 +256,8 @@ impl GroupsAccumulator for Sums {
     }
 }
 
-/// The same for the one group of an aggregation without keys.
+/// The same for the one group of an aggregation without keys. One of [`Sums`] would do, but for the
+/// group's number of each row, which costs half as much again.
 #[derive(Debug)]
 struct One(Sums);
 

@@ -1,11 +1,6 @@
 //! Instants and days as billing exports write them.
 
-use crate::compute::calendar;
-
-const SECOND: i64 = 1_000_000;
-const MINUTE: i64 = 60 * SECOND;
-const HOUR: i64 = 60 * MINUTE;
-const DAY: i64 = 24 * HOUR;
+use crate::compute::calendar::{self, DAY, HOUR, MINUTE, SECOND};
 
 /// Microseconds from 1970-01-01 UTC, or `None` for anything that is no instant.
 ///

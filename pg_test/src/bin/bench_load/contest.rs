@@ -1,14 +1,16 @@
 //! Those who load the same month in turn.
 
 use pg_test::Result;
-use pg_test::duckdb::DuckDb;
+use pg_test::backend::Footprint;
+use pg_test::bench::{median, timed};
+use pg_test::duckdb::{DuckDb, quoted};
 use pg_test::kept::Bill;
 use pg_test::postgres::Cluster;
 use pg_test::s3::Gateway;
 use postgres::Client;
 
-use crate::options::Options;
-use crate::{BUCKET, DATABASE, median, timed};
+use crate::options::{Options, Shape};
+use crate::{BUCKET, DATABASE};
 
 pub struct Contest<'a> {
     cluster: &'a Cluster,
@@ -37,7 +39,6 @@ impl<'a> Contest<'a> {
         bill: &Bill,
         options: &'a Options,
     ) -> Result<Self> {
-        let files = bill.data_files()?.into_iter();
         Ok(Self {
             cluster,
             client: cluster.client(DATABASE)?,
@@ -45,9 +46,7 @@ impl<'a> Contest<'a> {
                 true => writer(cluster, gateway)?,
                 false => None,
             },
-            files: files
-                .map(|file| format!("'s3://{BUCKET}/{file}'"))
-                .collect(),
+            files: bill.data_files_in(&format!("s3://{BUCKET}"))?,
             options,
             lines: Vec::new(),
         })
@@ -76,7 +75,7 @@ impl<'a> Contest<'a> {
         let before = self.wal()?;
         let seconds = timed(&mut client, &sync)?;
         let wal = self.wal()? - before;
-        let peak = own_peak(&mut client)?;
+        let peak = Footprint::of(&mut client)?.own_peak_kb;
         let table = self.size(
             "SELECT sum(pg_table_size(inhrelid))::bigint FROM pg_inherits \
                                WHERE inhparent = 'cost_analytics.raw_press'::regclass",
@@ -115,13 +114,17 @@ impl<'a> Contest<'a> {
             return Ok(());
         }
         self.other("DuckDB's Postgres writer", |contest| {
-            let files = contest.files.join(", ");
+            let files = quoted(&contest.files);
             let Some(duckdb) = &mut contest.duckdb else {
                 return Err("DuckDB is gone".into());
             };
             // It remembers the table of the round before.
             duckdb.ask("CALL pg_clear_cache()")?;
-            let load = format!("CREATE TABLE pg.loaded AS SELECT * FROM read_parquet([{files}])");
+            let reader = match contest.options.shape {
+                Shape::Csv => "read_csv",
+                Shape::Parquet | Shape::Sparse => "read_parquet",
+            };
+            let load = format!("CREATE TABLE pg.loaded AS SELECT * FROM {reader}([{files}])");
             Ok(duckdb.ask(&load)?.took.as_secs_f64())
         })
     }
@@ -230,17 +233,4 @@ fn writer(cluster: &Cluster, gateway: &Gateway) -> Result<Option<DuckDb>> {
         cluster.url(DATABASE)
     ))?;
     Ok(Some(duckdb))
-}
-
-/// A backend's peak in kB, less the shared buffers it has touched.
-fn own_peak(client: &mut Client) -> Result<u64> {
-    let pid: i32 = client.query_one("SELECT pg_backend_pid()", &[])?.get(0);
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let field = |name: &str| -> u64 {
-        let line = status.lines().find(|line| line.starts_with(name));
-        line.and_then(|l| l.split_whitespace().nth(1))
-            .and_then(|v| v.parse().ok())
-            .unwrap_or(0)
-    };
-    Ok(field("VmHWM:").saturating_sub(field("RssShmem:")))
 }

@@ -11,12 +11,11 @@ mod readers;
 mod rollup;
 
 use contest::Contest;
-use options::Options;
-use pg_test::Result;
+use options::{Options, Shape};
 use pg_test::kept::Bill;
 use pg_test::postgres::{Cluster, Installation};
 use pg_test::s3::Gateway;
-use postgres::Client;
+use pg_test::{Result, bench};
 
 const BUCKET: &str = "bench";
 const DATABASE: &str = "bench";
@@ -31,25 +30,28 @@ const SETTINGS: &[(&str, &str)] = &[
 ];
 
 fn main() -> Result<()> {
-    let options = Options::parse(std::env::args().skip(1))?;
+    let options = Options::parse()?;
     let installation = Installation::from_env()?;
     let mut bill = Bill::prepare(options.rows, options.months.unwrap_or(1))?;
-    if options.sparse {
-        bill = bill.sparse()?;
-    }
+    let shape = match options.shape {
+        Shape::Parquet => "178 columns, '' and 0 for nothing",
+        Shape::Sparse => {
+            bill = bill.sparse()?;
+            "178 columns, NULL for nothing"
+        }
+        Shape::Csv => {
+            bill = bill.csv()?;
+            "120 columns, gzip CSV"
+        }
+    };
     let gateway = Gateway::start()?;
     bill.upload(&gateway, BUCKET)?;
     let cluster = Cluster::start(&installation, SETTINGS)?;
     create_source(&cluster, &gateway)?;
     println!(
-        "{} month(s) of {} rows x 178 columns{}, {} MB through S3; PostgreSQL {}, fsync on\n",
+        "{} month(s) of {} rows x {shape}, {} MB through S3; PostgreSQL {}, fsync on\n",
         options.months.unwrap_or(1),
         options.rows,
-        if options.sparse {
-            ", NULL for nothing"
-        } else {
-            ", '' and 0 for nothing"
-        },
         bill.bytes()? / 1_000_000,
         installation.major,
     );
@@ -66,28 +68,10 @@ fn create_source(cluster: &Cluster, gateway: &Gateway) -> Result<()> {
         .client("postgres")?
         .batch_execute(&format!("CREATE DATABASE {DATABASE}"))?;
     cluster.client(DATABASE)?.batch_execute(&format!(
-        "CREATE EXTENSION cur_fdw;
-         CREATE SERVER billing FOREIGN DATA WRAPPER cur_fdw
-           OPTIONS (url 's3://{BUCKET}', endpoint '{}', allow_http 'true');
-         CREATE USER MAPPING FOR CURRENT_USER SERVER billing
-           OPTIONS (access_key_id '{}', secret_access_key '{}');
+        "CREATE EXTENSION cur_fdw; {}
          SELECT cost_analytics.cost_add_source('press', server => 'billing', prefix => '{}');",
-        gateway.endpoint(),
-        gateway.access_key(),
-        gateway.secret_key(),
+        bench::server("billing", BUCKET, gateway),
         Bill::prefix(),
     ))?;
     Ok(())
-}
-
-/// The seconds that a statement takes.
-fn timed(client: &mut Client, sql: &str) -> Result<f64> {
-    let started = std::time::Instant::now();
-    client.batch_execute(sql)?;
-    Ok(started.elapsed().as_secs_f64())
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
 }

@@ -1,23 +1,33 @@
 //! What the command line asks for.
 
 use pg_test::Result;
+use pg_test::bench::Arguments;
 
-pub const HELP: &str = "\
+const HELP: &str = "\
 Loading a month of 178 columns from S3: cost_sync, CTAS, COPY BINARY and DuckDB's Postgres writer.
 
   --rows N      rows of the month (1000000)
   --rounds N    timed rounds (3)
   --sparse      with NULL for nothing, instead of '' and 0 as AWS has it
+  --csv         120 of the columns as gzip CSV
   --only-ours   without the others
   --readers     how long a query of costs takes before and during a load
   --months N    instead: N months, rollup only, beside DuckDB's GROUP BY over the same files
 ";
 
+/// How the month is delivered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    Parquet,
+    Sparse,
+    Csv,
+}
+
 /// The options, with their defaults.
 pub struct Options {
     pub rows: usize,
     pub rounds: usize,
-    pub sparse: bool,
+    pub shape: Shape,
     pub others: bool,
     pub readers: bool,
     /// For the rollup alone.
@@ -25,35 +35,41 @@ pub struct Options {
 }
 
 impl Options {
-    /// Reads the arguments; an unknown one is an error that shows them all.
-    pub fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self> {
+    /// Reads the arguments, of which some exclude each other.
+    pub fn parse() -> Result<Self> {
+        let mut arguments = Arguments::of_process(HELP);
         let mut options = Options {
             rows: 1_000_000,
             rounds: 3,
-            sparse: false,
+            shape: Shape::Parquet,
             others: true,
             readers: false,
             months: None,
         };
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
-                "--rows" => options.rows = number(arguments.next())?,
-                "--rounds" => options.rounds = number(arguments.next())?,
-                "--months" => options.months = Some(number(arguments.next())?.try_into()?),
-                "--sparse" => options.sparse = true,
+                "--rows" => options.rows = arguments.number()?,
+                "--rounds" => options.rounds = arguments.number()?,
+                "--months" => options.months = Some(arguments.number()?.try_into()?),
+                "--sparse" => options.shape = Shape::Sparse,
+                "--csv" => options.shape = Shape::Csv,
                 "--only-ours" => options.others = false,
                 "--readers" => options.readers = true,
-                _ => return Err(format!("unknown argument {argument}\n\n{HELP}").into()),
+                _ => return Err(arguments.wrong(&format!("unknown argument {argument}"))),
             }
         }
+        let measurements = [
+            ("--months", options.months.is_some()),
+            ("--readers", options.readers),
+            ("--only-ours", !options.others),
+        ];
+        if options.months.is_some() && options.shape == Shape::Csv {
+            return Err(arguments.wrong("--csv is of one month"));
+        }
+        let given: Vec<_> = measurements.iter().filter(|(_, given)| *given).collect();
+        if let [(one, _), (other, _), ..] = given[..] {
+            return Err(arguments.wrong(&format!("{one} and {other} are different measurements")));
+        }
         Ok(options)
-    }
-}
-
-fn number(value: Option<String>) -> Result<usize> {
-    let value = value.unwrap_or_default();
-    match value.parse() {
-        Ok(number) if number > 0 => Ok(number),
-        _ => Err(format!("{value:?} is not a number above 0\n\n{HELP}").into()),
     }
 }

@@ -1,12 +1,13 @@
 //! Months whose costs are rolled up straight from the files, beside DuckDB's GROUP BY.
 
 use pg_test::Result;
-use pg_test::duckdb::DuckDb;
+use pg_test::bench::{median, timed};
+use pg_test::duckdb::{DuckDb, quoted};
 use pg_test::kept::Bill;
 use pg_test::postgres::Cluster;
 use pg_test::s3::Gateway;
 
-use crate::{BUCKET, DATABASE, median, timed};
+use crate::{BUCKET, DATABASE};
 
 /// What costs_daily groups by, as DuckDB says it.
 const GROUPS: &str = "SELECT year, month, line_item_usage_start_date::date AS date,
@@ -28,13 +29,10 @@ pub fn measure(cluster: &Cluster, gateway: &Gateway, bill: &Bill, rounds: usize)
         .ok_or("DuckDB's extension for S3 is not installed")?;
     duckdb.use_s3(&httpfs, gateway)?;
     duckdb.ask("SET enable_external_file_cache = false")?;
-    let files = bill.data_files()?.into_iter();
-    let files: Vec<_> = files
-        .map(|file| format!("'s3://{BUCKET}/{file}'"))
-        .collect();
+    let files = bill.data_files_in(&format!("s3://{BUCKET}"))?;
     let group_by = format!(
         "{GROUPS} FROM read_parquet([{}], hive_partitioning = true) GROUP BY ALL",
-        files.join(", ")
+        quoted(&files)
     );
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for round in 0..=rounds {

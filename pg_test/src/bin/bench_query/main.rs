@@ -11,6 +11,7 @@ mod report;
 
 use options::Options;
 use pg_test::Result;
+use pg_test::bench::{self, median, timed};
 use pg_test::duckdb::DuckDb;
 use pg_test::kept::Bill;
 use pg_test::postgres::{Cluster, Installation};
@@ -18,7 +19,6 @@ use pg_test::questions::{self, Question, Subject};
 use pg_test::s3::Gateway;
 use postgres::Client;
 use report::Line;
-use std::time::{Duration, Instant};
 
 const BUCKET: &str = "bench";
 const DATABASE: &str = "bench";
@@ -42,7 +42,7 @@ impl Place {
 }
 
 fn main() -> Result<()> {
-    let options = Options::parse(std::env::args().skip(1))?;
+    let options = Options::parse()?;
     let installation = Installation::from_env()?;
     let bill = Bill::prepare(options.rows, options.months)?;
     let cluster = Cluster::start(&installation, SETTINGS)?;
@@ -98,15 +98,7 @@ impl Bench {
         import(&mut client, Place::Local)?;
         if let Some(gateway) = &self.gateway {
             self.bill.upload(gateway, BUCKET)?;
-            client.batch_execute(&format!(
-                "CREATE SERVER s3 FOREIGN DATA WRAPPER cur_fdw
-                   OPTIONS (url 's3://{BUCKET}', endpoint '{}', allow_http 'true');
-                 CREATE USER MAPPING FOR CURRENT_USER SERVER s3
-                   OPTIONS (access_key_id '{}', secret_access_key '{}')",
-                gateway.endpoint(),
-                gateway.access_key(),
-                gateway.secret_key(),
-            ))?;
+            client.batch_execute(&bench::server("s3", BUCKET, gateway))?;
             import(&mut client, Place::S3)?;
         }
         if self.options.heap {
@@ -191,8 +183,7 @@ impl Bench {
             ),
             (Place::Local, ..) => (self.bill.root.display().to_string(), "on the same files"),
         };
-        let files = self.bill.data_files()?;
-        let files: Vec<String> = files.iter().map(|file| format!("{base}/{file}")).collect();
+        let files = self.bill.data_files_in(&base)?;
         let columns = questions::columns(&mut contest.ours, "bill")?;
         duckdb.create_bill(&files, &columns, false)?;
         Ok(how)
@@ -228,34 +219,20 @@ impl Contest {
         let (mut ours, mut duckdb, mut heap) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..self.repeat {
             ours.push(timed(&mut self.ours, &question.sql)?);
-            duckdb.push(self.duckdb.ask(&question.sql)?.took);
+            duckdb.push(self.duckdb.ask(&question.sql)?.took.as_secs_f64());
             if let Some(client) = &mut self.heap {
                 heap.push(timed(client, &question.sql)?);
             }
         }
+        let milliseconds = |times| median(times) * 1000.0;
         Ok(Line {
             number,
             question,
-            ours: median(ours).ok_or("no rounds")?,
-            duckdb: median(duckdb).ok_or("no rounds")?,
-            heap: median(heap),
+            ours: milliseconds(ours),
+            duckdb: milliseconds(duckdb),
+            heap: self.heap.is_some().then(|| milliseconds(heap)),
         })
     }
-}
-
-/// Planning, running, and fetching all rows.
-fn timed(client: &mut Client, sql: &str) -> Result<Duration> {
-    let started = Instant::now();
-    client.simple_query(sql)?;
-    Ok(started.elapsed())
-}
-
-/// In milliseconds.
-fn median(mut times: Vec<Duration>) -> Option<f64> {
-    times.sort();
-    times
-        .get(times.len() / 2)
-        .map(|time| time.as_secs_f64() * 1000.0)
 }
 
 fn explain(client: &mut Client, question: &Question) -> Result<()> {

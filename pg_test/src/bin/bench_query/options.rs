@@ -1,8 +1,9 @@
 //! What the command line asks for.
 
 use pg_test::Result;
+use pg_test::bench::Arguments;
 
-pub const HELP: &str = "\
+const HELP: &str = "\
 The seven queries on a bill where it lies: cur_fdw, DuckDB on the same files, and a heap table.
 
   --rows N      rows of a month (1000000)
@@ -32,8 +33,9 @@ pub struct Options {
 }
 
 impl Options {
-    /// Reads the arguments; an unknown one is an error that shows them all.
-    pub fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self> {
+    /// Reads the arguments.
+    pub fn parse() -> Result<Self> {
+        let mut arguments = Arguments::of_process(HELP);
         let mut options = Options {
             rows: 1_000_000,
             months: 1,
@@ -48,27 +50,19 @@ impl Options {
         };
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
-                "--rows" => options.rows = number(arguments.next())?,
-                "--months" => options.months = number(arguments.next())?.try_into()?,
-                "--repeat" => options.repeat = number(arguments.next())?,
-                "--threads" => options.threads = number(arguments.next())?,
-                "--only" => options.only = Some(number(arguments.next())?),
+                "--rows" => options.rows = arguments.number()?,
+                "--months" => options.months = arguments.number()?.try_into()?,
+                "--repeat" => options.repeat = arguments.number()?,
+                "--threads" => options.threads = arguments.number()?,
+                "--only" => options.only = Some(arguments.number()?),
                 "--local" => options.s3 = false,
                 "--s3" => options.local = false,
                 "--no-heap" => options.heap = false,
                 "--explain" => options.explain = true,
                 "--check" => options.check = true,
-                _ => return Err(format!("unknown argument {argument}\n\n{HELP}").into()),
+                _ => return Err(arguments.wrong(&format!("unknown argument {argument}"))),
             }
         }
         Ok(options)
-    }
-}
-
-fn number(value: Option<String>) -> Result<usize> {
-    let value = value.unwrap_or_default();
-    match value.parse() {
-        Ok(number) if number > 0 => Ok(number),
-        _ => Err(format!("{value:?} is not a number above 0\n\n{HELP}").into()),
     }
 }

@@ -1,14 +1,9 @@
 //! What a backend holds: memory, files, threads.
 
-use pg_test::Result;
+use crate::Result;
 use postgres::Client;
 use std::fs;
 use std::time::{Duration, Instant};
-
-/// Whether the soak commands run, rather than the sample of `cargo verify`.
-pub fn soaking() -> bool {
-    std::env::var_os("CUR_FDW_SOAK").is_some()
-}
 
 /// How long what was let go may take to be gone: connections are closed by other threads.
 const SETTLED_WITHIN: Duration = Duration::from_secs(5);
@@ -20,6 +15,8 @@ pub struct Footprint {
     pub peak_kb: u64,
     /// Memory of its own that is resident, KB.
     pub own_kb: u64,
+    /// That without the shared buffers it has touched, KB.
+    pub own_peak_kb: u64,
     /// Open file descriptors.
     pub files: usize,
     /// Threads.
@@ -53,8 +50,10 @@ impl Footprint {
             let value = line.and_then(|line| line.split_whitespace().next());
             Ok(value.ok_or("/proc/PID/status has all fields")?.parse()?)
         };
+        let peak_kb = kb("VmHWM:")?;
         Ok(Footprint {
-            peak_kb: kb("VmHWM:")?,
+            peak_kb,
+            own_peak_kb: peak_kb.saturating_sub(kb("RssShmem:")?),
             own_kb: kb("RssAnon:")?,
             files: entries("fd")?,
             threads: entries("task")?,
