@@ -57,3 +57,6 @@ fn is_named(export: &Export, wanted: &str) -> bool {
     undoubled(wanted).is_some_and(|outer| outer == export.root)
         || (export.layout == Layout::AwsDataExport && branches.contains(&wanted.to_owned()))
 }
+
+#[cfg(test)]
+mod tests;
