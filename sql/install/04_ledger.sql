@@ -58,7 +58,7 @@ CREATE UNIQUE INDEX manifests_one_loaded ON @extschema@.manifests (source_name, 
 CREATE UNIQUE INDEX manifests_one_in_costs ON @extschema@.manifests (source_name, billing_period) WHERE in_costs;
 COMMENT ON TABLE @extschema@.manifests IS 'Every delivery of every month that was seen, with its totals. At most one per month is loaded.';
 COMMENT ON COLUMN @extschema@.manifests.fingerprint IS 'ETag of the manifest; without a manifest, the ETags of the listed files.';
-COMMENT ON COLUMN @extschema@.manifests.manifest_id IS 'AWS''s assemblyId; NULL when the month has no manifest and the listing is used.';
+COMMENT ON COLUMN @extschema@.manifests.manifest_id IS 'The delivery''s id in its manifest: assemblyId or executionId of AWS, runId of Azure; NULL when the month has no manifest and the listing is used.';
 COMMENT ON COLUMN @extschema@.manifests.unblended IS 'Exact decimal sum of the unblended cost of every row, as read from the files, over all currencies.';
 COMMENT ON COLUMN @extschema@.manifests.filters IS 'The source''s filters when it was loaded; rows and unblended are of what they let through.';
 COMMENT ON COLUMN @extschema@.manifests.in_raw IS 'Whether the raw table holds this delivery.';

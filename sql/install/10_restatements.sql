@@ -16,7 +16,7 @@ COMMENT ON TABLE @extschema@.restated_costs IS 'What a replaced delivery and the
 COMMENT ON COLUMN @extschema@.restated_costs.source_name IS 'The source, as in sources.';
 COMMENT ON COLUMN @extschema@.restated_costs.billing_period IS 'First day of the month.';
 COMMENT ON COLUMN @extschema@.restated_costs.restated_at IS 'Start of the transaction that replaced the old delivery in costs_daily.';
-COMMENT ON COLUMN @extschema@.restated_costs.old_manifest_id IS 'AWS''s assemblyId of the replaced delivery; without a manifest, its fingerprint.';
+COMMENT ON COLUMN @extschema@.restated_costs.old_manifest_id IS 'The id of the replaced delivery in its manifest; without a manifest, its fingerprint.';
 COMMENT ON COLUMN @extschema@.restated_costs.new_manifest_id IS 'The same of the delivery that replaced it.';
 COMMENT ON COLUMN @extschema@.restated_costs.account_id IS 'As in costs.';
 COMMENT ON COLUMN @extschema@.restated_costs.service IS 'As in costs.';
@@ -33,7 +33,7 @@ COMMENT ON VIEW @extschema@.restatements IS 'How a month changed, when, and by w
 COMMENT ON COLUMN @extschema@.restatements.source_name IS 'The source, as in sources.';
 COMMENT ON COLUMN @extschema@.restatements.billing_period IS 'First day of the month.';
 COMMENT ON COLUMN @extschema@.restatements.restated_at IS 'When the old delivery was replaced in costs.';
-COMMENT ON COLUMN @extschema@.restatements.old_manifest_id IS 'AWS''s assemblyId of the replaced delivery; without a manifest, its fingerprint.';
+COMMENT ON COLUMN @extschema@.restatements.old_manifest_id IS 'The id of the replaced delivery in its manifest; without a manifest, its fingerprint.';
 COMMENT ON COLUMN @extschema@.restatements.new_manifest_id IS 'The same of the delivery that replaced it.';
 COMMENT ON COLUMN @extschema@.restatements.account_id IS 'As in costs.';
 COMMENT ON COLUMN @extschema@.restatements.service IS 'As in costs.';

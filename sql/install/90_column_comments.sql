@@ -25,7 +25,7 @@ COMMENT ON COLUMN @extschema@.sync_log.error_message IS 'Why it failed; otherwis
 COMMENT ON COLUMN @extschema@.sync_log.duration_seconds IS 'How long the month took, in seconds.';
 COMMENT ON COLUMN @extschema@.sync_log.bytes IS 'Bytes of the month''s files; NULL when unknown.';
 COMMENT ON COLUMN @extschema@.sync_log.billing_period IS 'First day of the month; NULL when the source itself could not be listed.';
-COMMENT ON COLUMN @extschema@.sync_log.manifest_id IS 'AWS''s assemblyId; NULL without a manifest.';
+COMMENT ON COLUMN @extschema@.sync_log.manifest_id IS 'As in manifests; NULL without a manifest.';
 
 COMMENT ON COLUMN @extschema@.schema_changes.id IS 'Number of the change.';
 COMMENT ON COLUMN @extschema@.schema_changes.at IS 'When it was found.';

@@ -125,7 +125,7 @@ impl From<&Manifest> for Evidence {
     fn from(manifest: &Manifest) -> Self {
         let named = manifest.files.iter().find_map(|file| FileKind::of(file));
         Self {
-            columns: manifest.columns.iter().map(|c| c.header()).collect(),
+            columns: manifest.columns.clone(),
             dataset: manifest.dataset.clone(),
             kind: named.or(manifest.declared),
         }

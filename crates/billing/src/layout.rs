@@ -26,6 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::format::says_amortized;
 use crate::{BillingPeriod, FileKind, Format, Object};
+pub(crate) use key::lies_in;
 use key::{Family, Place, Role};
 pub use prefix::{choose, listing_folder, wider_folder};
 pub use stranger::Stranger;

@@ -30,16 +30,16 @@ pub mod object;
 pub mod period;
 mod zone;
 
-pub use column::{SqlName, athena_name, column_name, sql_names, table_name, table_names};
+pub use column::{SqlName, column_name, sql_names, table_name, table_names};
 pub use csv_types::{CsvType, csv_type};
-pub use dialect::{Dialect, canonical};
+pub use dialect::Dialect;
 pub use error::Error;
 pub use file_kind::{Compression, FileKind};
 pub use format::{Evidence, Format};
 pub use layout::{
     Discovery, Export, Layout, Month, Stranger, choose, discover, listing_folder, wider_folder,
 };
-pub use manifest::{Bounds, Manifest, ManifestColumn};
+pub use manifest::{Bounds, Manifest};
 pub use money::ExactSum;
 pub use normalize::{
     Column, ColumnKind, Grain, cost_columns, normalization_sql, normalized_column_sql,

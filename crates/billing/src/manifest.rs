@@ -14,6 +14,7 @@ use std::collections::HashSet;
 
 use serde::Deserialize;
 
+use crate::layout::lies_in;
 use crate::{BillingPeriod, Error, FileKind};
 use json::{Entry, List, Record, Text};
 
@@ -39,10 +40,9 @@ pub struct Manifest {
     /// Identity of the delivery: `assemblyId`, `executionId` or `runInfo.runId`. Azure's older
     /// manifests have none; then it is the name of the folder they lie in. Never empty.
     pub id: String,
-    /// The bucket the files lie in, if the manifest says. Copied buckets keep the first one's name.
-    pub bucket: Option<String>,
-    /// The columns in the order of the files, if the manifest says.
-    pub columns: Vec<ManifestColumn>,
+    /// The columns as the header of a CSV file has them, in the order of the files, if the manifest
+    /// says.
+    pub columns: Vec<String>,
     /// Keys of the data files relative to the bucket, in the manifest's order, each once.
     /// Empty for a month without data.
     pub files: Vec<String>,
@@ -50,27 +50,6 @@ pub struct Manifest {
     pub declared: Option<FileKind>,
     /// What Azure's `exportConfig.type` says: `ActualCost`, `AmortizedCost`, `FocusCost`, …
     pub dataset: Option<String>,
-}
-
-/// One column as a manifest describes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ManifestColumn {
-    /// The part of a CSV header before the slash, `lineItem`; only legacy AWS reports have it.
-    pub category: Option<String>,
-    /// The part after the slash, `UnblendedCost`, or the whole name.
-    pub name: String,
-    /// The provider's type name where given, `OptionalBigDecimal` or `double`.
-    pub kind: Option<String>,
-}
-
-impl ManifestColumn {
-    /// The column's name in the header of a CSV file.
-    pub fn header(&self) -> String {
-        match &self.category {
-            Some(category) => format!("{category}/{}", self.name),
-            None => self.name.clone(),
-        }
-    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -107,9 +86,20 @@ struct Period {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Column {
+    /// Only legacy AWS reports have it.
     category: Text,
     name: Text,
-    r#type: Text,
+}
+
+impl Column {
+    /// `lineItem/UnblendedCost`, `BilledCost`.
+    fn header(&self) -> Option<String> {
+        let name = self.name.0.clone()?;
+        Some(match &self.category.0 {
+            Some(category) => format!("{category}/{name}"),
+            None => name,
+        })
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -144,7 +134,6 @@ impl Manifest {
         }
         Ok(Self {
             id,
-            bucket: files.bucket,
             files: files.keys,
             declared,
             columns: fields.columns(),
@@ -220,16 +209,9 @@ impl Fields {
         Ok(lists.into_iter().flat_map(|list| &list.items).flatten())
     }
 
-    fn columns(&self) -> Vec<ManifestColumn> {
+    fn columns(&self) -> Vec<String> {
         let columns = self.columns.items.iter().flatten();
-        let known = columns.filter_map(|Record(column)| {
-            Some(ManifestColumn {
-                name: column.name.0.clone()?,
-                category: column.category.0.clone(),
-                kind: column.r#type.0.clone(),
-            })
-        });
-        known.collect()
+        columns.filter_map(|Record(c)| c.header()).collect()
     }
 
     fn declared_kind(&self) -> Option<FileKind> {
@@ -350,11 +332,6 @@ impl<'a> Files<'a> {
             reason,
         }
     }
-}
-
-fn lies_in(key: &str, root: &str) -> bool {
-    let below = key.strip_prefix(root);
-    root.is_empty() || below.is_some_and(|below| below.starts_with('/'))
 }
 
 /// Why a key may not be opened. On a file system `..` or a leading `/` would leave the export,

@@ -111,20 +111,6 @@ impl BillingPeriod {
         }
     }
 
-    /// The month before this one.
-    pub fn previous(self) -> Self {
-        match self.month {
-            1 => Self {
-                year: self.year.saturating_sub(1),
-                month: 12,
-            },
-            month => Self {
-                year: self.year,
-                month: month - 1,
-            },
-        }
-    }
-
     /// How many days it has.
     pub fn days(self) -> u32 {
         let days = self.next().days_since_epoch() - self.days_since_epoch();
@@ -274,8 +260,6 @@ mod tests {
             let period = BillingPeriod::new(year, month).unwrap();
             prop_assert_eq!(BillingPeriod::parse(&period.to_string()), Ok(period));
             prop_assert_eq!(BillingPeriod::from_days_since_epoch(period.days_since_epoch()), period);
-            prop_assert_eq!(period.next().previous(), period);
-            prop_assert_eq!(period.previous().next(), period);
             prop_assert!(period < period.next());
         }
 

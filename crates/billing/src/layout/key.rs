@@ -46,7 +46,7 @@ pub(super) struct Place {
 impl Place {
     /// `None` for objects that belong to no export.
     pub(super) fn of(key: &str) -> Option<Self> {
-        let (folder, file) = key.rsplit_once('/').unwrap_or(("", key));
+        let (folder, file) = last(key);
         if is_never_a_bill(folder) || file.starts_with('.') {
             return None;
         }
@@ -61,7 +61,7 @@ impl Place {
 /// Whether an object that belongs to no export is worth naming: it holds a table, and nobody knows
 /// whose.
 pub(super) fn is_strange(key: &str) -> bool {
-    let (folder, file) = key.rsplit_once('/').unwrap_or(("", key));
+    let (folder, file) = last(key);
     !is_never_a_bill(folder) && !file.starts_with('.') && table(file).is_some()
 }
 
@@ -259,19 +259,25 @@ fn stem(file: &str) -> &str {
     file.split_once('.').map_or(file, |(stem, _)| stem)
 }
 
-/// The last folder of a path, and what is above it.
-fn last(folder: &str) -> (&str, &str) {
-    folder.rsplit_once('/').unwrap_or(("", folder))
+/// What is above the last part of a path, and that part.
+fn last(path: &str) -> (&str, &str) {
+    path.rsplit_once('/').unwrap_or(("", path))
+}
+
+/// Whether a path is below a folder; all is below `""`.
+pub(crate) fn lies_in(path: &str, folder: &str) -> bool {
+    let below = path.strip_prefix(folder);
+    folder.is_empty() || below.is_some_and(|below| below.starts_with('/'))
 }
 
 /// The folder an object lies in.
 pub(super) fn folder(key: &str) -> &str {
-    key.rsplit_once('/').map_or("", |(folder, _)| folder)
+    last(key).0
 }
 
 /// An object's name in its folder.
 pub(super) fn file(key: &str) -> &str {
-    key.rsplit_once('/').map_or(key, |(_, file)| file)
+    last(key).1
 }
 
 /// The report that a file name suggests: `R` of `…/R-00001.snappy.parquet`.

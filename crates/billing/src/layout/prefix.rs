@@ -1,5 +1,6 @@
 //! Prefixes as users write them.
 
+use super::key::lies_in;
 use super::{DATA, Export, Layout, METADATA, join, undoubled};
 use crate::Error;
 
@@ -14,7 +15,7 @@ pub fn choose(exports: Vec<Export>, prefix: &str) -> Result<Export, Error> {
     let readings: [&dyn Fn(&Export) -> bool; 3] = [
         &|export| export.root == prefix || export.root == wanted,
         &|export| is_named(export, wanted),
-        &|export| is_under(export, wanted),
+        &|export| lies_in(&export.root, wanted),
     ];
     let matching = readings.iter().find_map(|reads| {
         let matching: Vec<_> = exports.iter().filter(|export| reads(export)).collect();
@@ -57,7 +58,5 @@ fn is_named(export: &Export, wanted: &str) -> bool {
         || (export.layout == Layout::AwsDataExport && branches.contains(&wanted.to_owned()))
 }
 
-fn is_under(export: &Export, folder: &str) -> bool {
-    let below = export.root.strip_prefix(folder);
-    folder.is_empty() || below.is_some_and(|below| below.starts_with('/'))
-}
+#[cfg(test)]
+mod tests;
