@@ -282,7 +282,7 @@ mod tests {
         for (kind, name) in [(csv, "CSV"), (FileKind::Parquet, "Parquet")] {
             let error = Error::from(DataFusionError::Execution("broken".to_owned()));
             let error = error.of_file(&store, "a", kind, &Traffic::default());
-            let expected = format!("is not a readable {name} file: broken");
+            let expected = format!("is not a readable {name} file: Execution error: broken");
             assert!(error.to_string().contains(&expected), "{error}");
             assert!(!error.hint().contains("AWS"), "{}", error.hint());
         }

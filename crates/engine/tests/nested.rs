@@ -386,6 +386,11 @@ fn text_that_is_asked_for_as_json_means_what_it_means_in_csv() {
     let object = r#"{"env":"prod","team":"a"}"#;
     let expected = [object, object, "~", "~", r#"[{"a": null}]"#];
     assert_eq!(bench.column("Tags", Kind::Jsonb), expected);
+    let nothing = Query {
+        filters: vec![is_null(0)],
+        ..Query::of(vec![field("Tags", Kind::Jsonb)])
+    };
+    assert_eq!(bench.ask(nothing, vec![]).unwrap(), [["~"], ["~"]]);
 
     let bench = Bench::new(vec![("Tags", texts(&[Some("{}"), Some("env=prod")]))]);
     let query = Query::of(vec![field("Tags", Kind::Jsonb)]);
