@@ -2,7 +2,6 @@
 //! past the executor does not take his own word for it.
 
 use billing::ExactSum;
-use pgrx::itemptr::item_pointer_get_both;
 use pgrx::pg_sys::{self, Datum};
 
 use crate::error::Error;
@@ -10,7 +9,9 @@ use crate::error::Error;
 /// Reads what was added to a table behind what it read before.
 pub struct Stored {
     relation: pg_sys::Relation,
-    scan: pg_sys::TableScanDesc,
+    /// Reading must not make the pages seem more wanted than they are: they would stay in memory, and
+    /// what others need would go.
+    strategy: pg_sys::BufferAccessStrategy,
     slot: *mut pg_sys::TupleTableSlot,
     /// The first of them that says something is a row's.
     costs: Vec<Cost>,
@@ -43,25 +44,12 @@ impl Stored {
     ) -> Result<Self, Error> {
         // SAFETY: the caller's promise; `costs` are columns of the relation.
         unsafe {
-            // Without a ring of buffers: the pages are in memory, and a rescan would allocate the ring
-            // in whatever context it is called from.
-            let flags = pg_sys::ScanOptions::SO_TYPE_SEQSCAN;
-            let end =
-                pg_sys::RelationGetNumberOfBlocksInFork(relation, pg_sys::ForkNumber::MAIN_FORKNUM);
             let mut stored = Self {
                 relation,
-                // Rows are there for whoever wrote them, whatever a snapshot says.
-                scan: pg_sys::heap_beginscan(
-                    relation,
-                    &raw mut pg_sys::SnapshotAnyData,
-                    0,
-                    std::ptr::null_mut(),
-                    std::ptr::null_mut(),
-                    flags,
-                ),
+                strategy: pg_sys::GetAccessStrategy(pg_sys::BufferAccessStrategyType::BAS_BULKREAD),
                 slot: pg_sys::MakeSingleTupleTableSlot(
                     (*relation).rd_att,
-                    &raw const pg_sys::TTSOpsBufferHeapTuple,
+                    &raw const pg_sys::TTSOpsHeapTuple,
                 ),
                 costs: costs
                     .into_iter()
@@ -71,7 +59,7 @@ impl Stored {
                         name,
                     })
                     .collect(),
-                last: (end.saturating_sub(1), 0),
+                last: (blocks(relation).saturating_sub(1), 0),
                 rows: 0,
                 unblended: ExactSum::default(),
             };
@@ -88,26 +76,50 @@ impl Stored {
     /// # Errors
     /// [`Error::NotMoney`].
     pub fn read_on(&mut self) -> Result<(), Error> {
-        let (start, _) = self.last;
-        // SAFETY: relation, scan and slot are open; the limits lie within the table.
-        unsafe {
-            let end = pg_sys::RelationGetNumberOfBlocksInFork(
-                self.relation,
-                pg_sys::ForkNumber::MAIN_FORKNUM,
-            );
-            if start >= end {
-                return Ok(());
+        for block in self.last.0..blocks(self.relation) {
+            // SAFETY: the block is one of the open relation's; its buffer is pinned and locked until it
+            // is released. While an ERROR unwinds, Postgres releases it.
+            unsafe {
+                let buffer = pg_sys::ReadBufferExtended(
+                    self.relation,
+                    pg_sys::ForkNumber::MAIN_FORKNUM,
+                    block,
+                    pg_sys::ReadBufferMode::RBM_NORMAL,
+                    self.strategy,
+                );
+                pg_sys::LockBuffer(buffer, pg_sys::BUFFER_LOCK_SHARE as i32);
+                let read = self.read_page(block, pg_sys::BufferGetPage(buffer));
+                pg_sys::UnlockReleaseBuffer(buffer);
+                read?;
             }
-            pg_sys::heap_rescan(self.scan, std::ptr::null_mut(), true, false, false, false);
-            pg_sys::heap_setscanlimits(self.scan, start, end - start);
-            let forward = pg_sys::ScanDirection::ForwardScanDirection;
-            while pg_sys::heap_getnextslot(self.scan, forward, self.slot) {
-                let at = item_pointer_get_both((*self.slot).tts_tid);
-                if at > self.last {
-                    self.last = at;
-                    self.rows += 1;
-                    self.add_cost()?;
+        }
+        Ok(())
+    }
+
+    /// # Safety
+    /// The page is of a heap, and its buffer locked.
+    unsafe fn read_page(
+        &mut self,
+        block: pg_sys::BlockNumber,
+        page: pg_sys::Page,
+    ) -> Result<(), Error> {
+        // SAFETY: the caller's promise; a page that was made ahead has no items.
+        unsafe {
+            for offset in 1..=pg_sys::PageGetMaxOffsetNumber(page) {
+                let item = pg_sys::PageGetItemId(page, offset);
+                if (block, offset) <= self.last || (*item).lp_flags() != pg_sys::LP_NORMAL {
+                    continue;
                 }
+                let mut tuple = pg_sys::HeapTupleData {
+                    t_len: (*item).lp_len(),
+                    t_data: pg_sys::PageGetItem(page, item).cast(),
+                    ..Default::default()
+                };
+                pg_sys::ExecStoreHeapTuple(&raw mut tuple, self.slot, false);
+                self.last = (block, offset);
+                self.rows += 1;
+                self.add_cost()?;
+                pg_sys::ExecClearTuple(self.slot);
             }
         }
         Ok(())
@@ -141,14 +153,19 @@ impl Stored {
         Ok(())
     }
 
-    /// Ends the scan. Not a Drop: on ERROR Postgres itself releases what was open.
+    /// Ends the reading. Not a Drop: on ERROR Postgres itself releases what was open.
     pub fn finish(self) {
-        // SAFETY: opened by `new`, and used no more.
+        // SAFETY: made by `new`, and used no more.
         unsafe {
             pg_sys::ExecDropSingleTupleTableSlot(self.slot);
-            pg_sys::heap_endscan(self.scan);
+            pg_sys::FreeAccessStrategy(self.strategy);
         }
     }
+}
+
+fn blocks(relation: pg_sys::Relation) -> pg_sys::BlockNumber {
+    // SAFETY: the relation is open.
+    unsafe { pg_sys::RelationGetNumberOfBlocksInFork(relation, pg_sys::ForkNumber::MAIN_FORKNUM) }
 }
 
 /// A value as its type prints it.
