@@ -286,7 +286,7 @@ impl Error {
             }
             Self::Encoding => "CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0.".to_owned(),
             Self::Target { .. } => {
-                "Load into an ordinary table without triggers, rules and generated columns.".to_owned()
+                "Load into an empty ordinary table without triggers, rules and generated columns.".to_owned()
             }
             Self::AmbientNotAllowed => {
                 "Put keys into the user mapping instead.".to_owned()

@@ -38,7 +38,7 @@ CREATE FUNCTION @extschema@.load_month(foreign_table regclass, billing_period da
   RETURNS TABLE (rows bigint, files bigint, bytes numeric, unblended numeric, fingerprint text, manifest_id text)
   LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'load_month_wrapper';
 COMMENT ON FUNCTION @extschema@.load_month(regclass, date, regclass) IS
-  'Inserts every row of a month into a plain table with the foreign table''s columns and sync_timestamp. unblended is the exact decimal sum of what the files bill, AWS''s unblended cost and what others have in its place; 0 of an export that is no bill.';
+  'Inserts every row of a month into an empty plain table with the foreign table''s columns and sync_timestamp. unblended is the exact decimal sum of what the files bill, AWS''s unblended cost and what others have in its place; 0 of an export that is no bill.';
 
 CREATE FUNCTION @extschema@.exact_numeric(value double precision) RETURNS numeric
   LANGUAGE c STRICT IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'exact_numeric_wrapper';

@@ -116,6 +116,9 @@ BEGIN
               WHEN wide = 'numeric'::regtype THEN '@extschema@.exact_numeric(%1$I)'
               WHEN wide = 'text'::regtype AND a.atttypid = 'timestamp'::regtype THEN 'replace(%1$I::text, '' '', ''T'')'
               WHEN wide = 'jsonb'::regtype AND a.atttypid <> 'text'::regtype THEN 'to_jsonb(%1$I)'
+              -- Azure leaves the braces away.
+              WHEN wide = 'jsonb'::regtype THEN 'CASE WHEN btrim(%1$I) = '''' THEN NULL '
+                'WHEN %1$I ~ ''^\s*[{\[]'' THEN %1$I ELSE ''{'' || %1$I || ''}'' END::jsonb'
               ELSE '%1$I::%2$s' END, column_name, wide)
     INTO kind, value
     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = column_name WHERE c.oid = relation;

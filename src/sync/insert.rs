@@ -5,7 +5,7 @@ use billing::ExactSum;
 use pgrx::prelude::*;
 use pgrx::{PgTupleDesc, pg_sys};
 
-use super::stored::Stored;
+use super::stored::{self, Stored};
 use crate::datum::{Block, Indirect, Origin, Tuples};
 use crate::error::Error;
 use crate::fdw::{self, Column, OpenRelation, columns_of};
@@ -44,7 +44,7 @@ impl Inserter {
     /// Opens a table for the columns of batches to come; of some of them each row's first is its cost.
     ///
     /// # Errors
-    /// [`Error::Target`], [`Error::Permission`], [`Error::ColumnType`], [`Error::NotMoney`].
+    /// [`Error::Target`], [`Error::Permission`], [`Error::ColumnType`].
     pub fn open<'a>(
         target: pg_sys::Oid,
         columns: &[Column],
@@ -56,6 +56,12 @@ impl Inserter {
             let relation = pg_sys::table_open(target, pg_sys::RowExclusiveLock as i32);
             check_plain(relation)?;
             check_permission(relation)?;
+            if stored::blocks(relation) > 0 {
+                return Err(Error::Target {
+                    relation: relation_name(relation),
+                    why: "it is not empty".to_owned(),
+                });
+            }
             let origins = origins(relation, columns)?;
             let filled = filled(relation, &origins)?;
             let costs = costs.filter_map(|name| Some((position_of(relation, name)?, name)));
@@ -74,7 +80,7 @@ impl Inserter {
                     .collect(),
                 tuples: Tuples::new(origins, targets.collect()),
                 filled,
-                stored: Stored::new(relation, costs.collect())?,
+                stored: Stored::new(relation, costs.collect()),
                 memory: fdw::batch_context(pg_sys::CurrentMemoryContext),
                 command: pg_sys::GetCurrentCommandId(true),
                 options: pg_sys::TABLE_INSERT_SKIP_FSM | frozen(relation),

@@ -31,43 +31,30 @@ struct Cost {
 }
 
 impl Stored {
-    /// For a heap that nothing but this load adds to.
-    ///
-    /// # Errors
-    /// [`Error::NotMoney`], of rows that are there already.
+    /// For an empty heap that nothing but this load adds to.
     ///
     /// # Safety
     /// `relation` is open until [`Stored::finish`], and the current memory context lives as long.
-    pub unsafe fn new(
-        relation: pg_sys::Relation,
-        costs: Vec<(i32, String)>,
-    ) -> Result<Self, Error> {
+    pub unsafe fn new(relation: pg_sys::Relation, costs: Vec<(i32, String)>) -> Self {
         // SAFETY: the caller's promise; `costs` are columns of the relation.
         unsafe {
-            let mut stored = Self {
+            let costs = costs.into_iter().map(|(attnum, name)| Cost {
+                attnum,
+                type_oid: pg_sys::get_atttype((*relation).rd_id, attnum as i16),
+                name,
+            });
+            Self {
                 relation,
                 strategy: pg_sys::GetAccessStrategy(pg_sys::BufferAccessStrategyType::BAS_BULKREAD),
                 slot: pg_sys::MakeSingleTupleTableSlot(
                     (*relation).rd_att,
                     &raw const pg_sys::TTSOpsHeapTuple,
                 ),
-                costs: costs
-                    .into_iter()
-                    .map(|(attnum, name)| Cost {
-                        attnum,
-                        type_oid: pg_sys::get_atttype((*relation).rd_id, attnum as i16),
-                        name,
-                    })
-                    .collect(),
-                last: (blocks(relation).saturating_sub(1), 0),
+                costs: costs.collect(),
+                last: (0, 0),
                 rows: 0,
                 unblended: ExactSum::default(),
-            };
-            // The load goes on in the last page.
-            stored.read_on()?;
-            stored.rows = 0;
-            stored.unblended = ExactSum::default();
-            Ok(stored)
+            }
         }
     }
 
@@ -107,7 +94,7 @@ impl Stored {
         unsafe {
             for offset in 1..=pg_sys::PageGetMaxOffsetNumber(page) {
                 let item = pg_sys::PageGetItemId(page, offset);
-                if (block, offset) <= self.last || (*item).lp_flags() != pg_sys::LP_NORMAL {
+                if (block, offset) <= self.last {
                     continue;
                 }
                 let mut tuple = pg_sys::HeapTupleData {
@@ -163,7 +150,8 @@ impl Stored {
     }
 }
 
-fn blocks(relation: pg_sys::Relation) -> pg_sys::BlockNumber {
+/// The pages of an open relation.
+pub fn blocks(relation: pg_sys::Relation) -> pg_sys::BlockNumber {
     // SAFETY: the relation is open.
     unsafe { pg_sys::RelationGetNumberOfBlocksInFork(relation, pg_sys::ForkNumber::MAIN_FORKNUM) }
 }

@@ -20,6 +20,7 @@ pub const TESTS: &[Test] = tests![
     a_type_that_widens_keeps_every_month_and_every_view,
     files_of_one_month_may_differ_in_type,
     costs_stay_exact_in_any_type,
+    stored_tags_widen_to_documents_with_and_without_braces,
 ];
 
 /// The bill with the columns of the chosen data files changed.
@@ -283,4 +284,16 @@ fn costs_stay_exact_in_any_type(env: &Env) -> Result<()> {
     // The older months, too, now that their column is text.
     client.batch_execute("CALL cost_analytics.cost_sync(force => true)")?;
     assert_bills(&mut client, &original)
+}
+
+fn stored_tags_widen_to_documents_with_and_without_braces(env: &Env) -> Result<()> {
+    let mut client = env.database_with_extension("drift-tags")?;
+    client.batch_execute(
+        "CREATE TABLE stored (tags text);
+         INSERT INTO stored VALUES ('\"team\": \"a\"'), (' {\"team\": \"a\"}'), (''), (NULL);
+         SELECT cost_analytics.widen_column('stored', 'tags', 'jsonb')",
+    )?;
+    let tags = "SELECT count(*) || ' ' || count(tags) || ' ' || string_agg(DISTINCT tags::text, ', ') FROM stored";
+    assert_eq!(value(&mut client, tags)?, "4 2 {\"team\": \"a\"}");
+    Ok(())
 }
