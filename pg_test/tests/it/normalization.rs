@@ -527,7 +527,7 @@ fn a_focus_bill_is_its_providers_whose_support_is_support(env: &Env) -> Result<(
         ))?;
         let query = value(
             &mut client,
-            "SELECT cost_analytics.normalization_sql('bill')",
+            "SELECT cost_analytics.normalization_sql('bill'::regclass)",
         )?;
         let found = format!("SELECT concat_ws(' ', cloud_provider, charge_group) FROM ({query}) q");
         assert_eq!(value(&mut client, &found)?, expected, "{row}");
