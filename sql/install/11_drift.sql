@@ -216,6 +216,8 @@ CREATE FUNCTION @extschema@.follow_columns(source @extschema@.sources, month dat
   LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   ft regclass := format('@extschema@.%I', source.foreign_table)::regclass;
+  positions integer[] := '{}';
+  columns text[] := '{}';
   file_columns text[] := '{}';
   c record;
 BEGIN
@@ -231,12 +233,14 @@ BEGIN
       INSERT INTO @extschema@.schema_changes (source_name, billing_period, change, column_name, file_column, data_type, old_type)
       VALUES (source.name, month, 'widened', c.column_name, c.file_column, c.data_type, c.old_type);
     END IF;
+    positions := array_append(positions, c."position");
+    columns := array_append(columns, c.column_name);
     file_columns := array_append(file_columns, c.file_column);
-    INSERT INTO @extschema@.month_columns AS m (source_name, billing_period, "position", column_name, file_column)
-    VALUES (source.name, month, c."position", c.column_name, c.file_column)
-    ON CONFLICT (source_name, billing_period, file_column) DO UPDATE SET "position" = EXCLUDED."position"
-      WHERE m."position" <> EXCLUDED."position";
   END LOOP;
+  INSERT INTO @extschema@.month_columns AS m (source_name, billing_period, "position", column_name, file_column)
+  SELECT source.name, month, n.* FROM unnest(positions, columns, file_columns) n
+  ON CONFLICT (source_name, billing_period, file_column) DO UPDATE SET "position" = EXCLUDED."position"
+    WHERE m."position" <> EXCLUDED."position";
   DELETE FROM @extschema@.month_columns m
    WHERE m.source_name = source.name AND m.billing_period = month AND m.file_column <> ALL (file_columns);
   PERFORM @extschema@.note_columns(source.name, month);

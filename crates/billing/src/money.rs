@@ -1,12 +1,12 @@
 //! Money: sums of doubles as the decimals they stand for.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 /// The exact decimal sum of doubles.
 ///
 /// Providers write amounts such as 0.1 as doubles, which are not 0.1. Each value is taken for
-/// the shortest decimal that reads back as the same double, which is what it prints as (`{:e}`)
-/// and what was billed; these decimals are added without any rounding. Any magnitude and any
+/// the shortest decimal that reads back as the same double, which is what Postgres prints it as
+/// (common/d2s.c) and what was billed; these decimals are added without any rounding. Any magnitude and any
 /// number of values fit.
 #[derive(Clone, Debug, Default)]
 pub struct ExactSum {
@@ -232,12 +232,15 @@ fn scaled(value: f64, scale: f64) -> Option<i64> {
 /// The value as an integer of at most 17 digits times a power of ten. Finite values only.
 fn shortest(value: f64) -> (i64, i32) {
     let mut reader = Reader::default();
-    // The reader takes whatever is written and never fails.
-    let _ = write!(reader, "{value:e}");
+    let mut printed = zmij::Buffer::new();
+    printed
+        .format_finite(value)
+        .bytes()
+        .for_each(|byte| reader.read(byte));
     reader.finish()
 }
 
-/// Reads `-1.25e-7` while it is being printed, without a buffer.
+/// Reads `-1.25e-7`.
 #[derive(Default)]
 struct Reader {
     units: i64,
@@ -268,6 +271,7 @@ impl Reader {
         match byte {
             b'-' if self.after_e => self.negative_exponent = true,
             b'-' => self.negative = true,
+            b'+' => {}
             b'.' => self.after_point = true,
             b'e' => self.after_e = true,
             digit if self.after_e => self.exponent = self.exponent * 10 + i32::from(digit - b'0'),
@@ -276,13 +280,6 @@ impl Reader {
                 self.places += i32::from(self.after_point);
             }
         }
-    }
-}
-
-impl fmt::Write for Reader {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        text.bytes().for_each(|byte| self.read(byte));
-        Ok(())
     }
 }
 
@@ -543,8 +540,10 @@ mod tests {
 
     /// The value in units of 1e-400, as digits.
     fn scaled(value: f64) -> String {
-        let printed = format!("{:e}", value.abs());
-        let (mantissa, exponent) = printed.split_once('e').unwrap();
+        // As Postgres prints doubles (common/d2s.c): of two that are equally near, the even one.
+        let mut buffer = ryu::Buffer::new();
+        let printed = buffer.format_finite(value.abs());
+        let (mantissa, exponent) = printed.split_once('e').unwrap_or((printed, "0"));
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
         let zeros = 400 + exponent.parse::<i32>().unwrap() - fraction.len() as i32;
         format!("{whole}{fraction}{}", "0".repeat(zeros as usize))
@@ -588,6 +587,9 @@ mod tests {
             )
             .parse()
             .unwrap()),
+            // Midway between two decimals.
+            (-99_999_999_999_999_i64..99_999_999_999_999, 0..64)
+                .prop_map(|(n, k)| n as f64 + f64::from(k) / 64.0),
             Just(-0.0),
             Just(f64::MIN_POSITIVE),
         ]
