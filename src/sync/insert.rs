@@ -132,10 +132,15 @@ impl Inserter {
         for mut block in blocks {
             let mut tuples = block.tuples();
             for (tuple, slot) in tuples.iter_mut().zip(&self.slots) {
-                // SAFETY: the tuple is valid until the next block; inserting copies it.
-                unsafe { pg_sys::ExecStoreHeapTuple(tuple, *slot, false) };
+                // SAFETY: the tuple outlives its stay in the slot. Said to be the slot's own, it is not
+                // copied before it is inserted (executor/execTuples.c, tts_heap_materialize).
+                unsafe {
+                    pg_sys::ExecStoreHeapTuple(tuple, *slot, false);
+                    (**slot).tts_flags |= pg_sys::TTS_FLAG_SHOULDFREE as u16;
+                }
             }
-            // SAFETY: as many slots hold tuples of the relation, which is open and locked.
+            // SAFETY: as many slots hold tuples of the relation, which is open and locked. Cleared while
+            // the tuples are not the slots' own again, they are not freed.
             unsafe {
                 pg_sys::table_multi_insert(
                     self.relation,
@@ -145,6 +150,10 @@ impl Inserter {
                     self.options as i32,
                     self.bulk,
                 );
+                for slot in &self.slots[..tuples.len()] {
+                    (**slot).tts_flags &= !(pg_sys::TTS_FLAG_SHOULDFREE as u16);
+                    pg_sys::ExecClearTuple(*slot);
+                }
             }
         }
     }
