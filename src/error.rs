@@ -186,6 +186,12 @@ pub enum Error {
         /// The relation.
         relation: String,
     },
+    /// A background worker was killed, terminated or could not report.
+    #[error("the background worker ended before it was done")]
+    WorkerGone,
+    /// A background worker's statement was none that gives one number.
+    #[error("a background worker could not run its statement: {0}")]
+    WorkerStatement(#[from] pgrx::spi::Error),
 }
 
 impl From<store::Error> for Error {
@@ -225,6 +231,8 @@ impl Error {
             Self::DateOutOfRange { .. } => Code::ERRCODE_DATETIME_FIELD_OVERFLOW,
             Self::Plan { .. } => Code::ERRCODE_FEATURE_NOT_SUPPORTED,
             Self::Encoding => Code::ERRCODE_FEATURE_NOT_SUPPORTED,
+            Self::WorkerGone => Code::ERRCODE_CONNECTION_FAILURE,
+            Self::WorkerStatement(_) => Code::ERRCODE_INTERNAL_ERROR,
         }
     }
 
@@ -300,6 +308,8 @@ impl Error {
             Self::NoVaultSecret { .. } => {
                 "SELECT id, name FROM vault.decrypted_secrets shows what is there; vault.create_secret adds one.".to_owned()
             }
+            Self::WorkerGone => "The server's log says why.".to_owned(),
+            Self::WorkerStatement(_) => "Set cur_fdw.sync_workers to 1, and please report this.".to_owned(),
             Self::Permission { .. } => "GRANT the role cost_admin to sync, cost_reader to read.".to_owned(),
         }
     }

@@ -12,6 +12,7 @@ static CONNECT_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(5_000);
 static READ_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(30_000);
 static RETRIES: GucSetting<i32> = GucSetting::<i32>::new(3);
 static SWAP_LOCK_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(2_000);
+static SYNC_WORKERS: GucSetting<i32> = GucSetting::<i32>::new(1);
 static ENABLE_PUSHDOWN: GucSetting<bool> = GucSetting::<bool>::new(true);
 static ALLOWED_ENDPOINTS: GucSetting<Option<CString>> =
     GucSetting::<Option<CString>>::new(Some(c""));
@@ -77,6 +78,16 @@ pub fn define() {
         i32::MAX,
         GucContext::Userset,
         GucFlags::UNIT_MS,
+    );
+    GucRegistry::define_int_guc(
+        c"cur_fdw.sync_workers",
+        c"Months that one cost_sync() loads side by side.",
+        c"From 2 on in background workers, which share cur_fdw.threads; each may buffer cur_fdw.memory_limit.",
+        &SYNC_WORKERS,
+        1,
+        64,
+        GucContext::Userset,
+        GucFlags::default(),
     );
     GucRegistry::define_bool_guc(
         c"cur_fdw.enable_pushdown",

@@ -2,7 +2,7 @@
 //!
 //! The rooms: [`fdw`] is Postgres's side of a foreign scan, [`sync`] loads one month into its
 //! table, [`datum`] turns record batches into datums, [`backend`] is the bridge to the engine's
-//! threads, [`gucs`] holds the settings and [`error`] what the user reads when something fails.
+//! threads, [`workers`] runs statements in processes beside, [`gucs`] holds the settings and [`error`] what the user reads when something fails.
 //! This is the only crate that knows Postgres, and the only one with `unsafe`.
 
 #![allow(unsafe_code, reason = "Postgres is reached through its C interface")]
@@ -13,6 +13,7 @@ mod error;
 mod fdw;
 mod gucs;
 mod sync;
+mod workers;
 
 ::pgrx::pg_module_magic!();
 

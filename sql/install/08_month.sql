@@ -73,6 +73,13 @@ CREATE FUNCTION @extschema@.lock_month(source @extschema@.sources, month date) R
 $$;
 COMMENT ON FUNCTION @extschema@.lock_month(@extschema@.sources, date) IS 'Keeps other sessions from loading or dropping a month until the end of the transaction. False when one does so already.';
 
+CREATE FUNCTION @extschema@.lock_publishing(source @extschema@.sources) RETURNS void
+  LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+  SELECT pg_advisory_xact_lock(hashtextextended('cur_fdw publishes ' || source.name, 0))
+$$;
+COMMENT ON FUNCTION @extschema@.lock_publishing(@extschema@.sources) IS
+  'Waits for other sessions that put a month of the source in its place, until the end of the transaction: at the raw table their waiting would hold off readers, at dim_resource it could be a deadlock.';
+
 -- A sample of 6,000 rows: every value of a wide row is found by walking over those before it, and with
 -- Postgres's usual 30,000 a third of the load is spent here.
 CREATE FUNCTION @extschema@.analyze_month(leaf regclass) RETURNS void
@@ -186,8 +193,9 @@ BEGIN
   IF NOT keep AND staged_table IS NULL AND to_regclass(format('@extschema@.%I', leaf)) IS NULL THEN
     RETURN true;
   END IF;
-  PERFORM pg_catalog.set_config('lock_timeout', patience, true);
   BEGIN
+    PERFORM @extschema@.lock_publishing(source);
+    PERFORM pg_catalog.set_config('lock_timeout', patience, true);
     EXECUTE pg_catalog.format('LOCK TABLE @extschema@.%I IN ACCESS EXCLUSIVE MODE', source.raw_table);
     IF NOT keep THEN
       PERFORM @extschema@.drop_partition(parent, leaf);
@@ -323,7 +331,7 @@ COMMENT ON FUNCTION @extschema@.sync_month(@extschema@.sources, date, text, bool
   'Loads one month and swaps it in: raw table, costs_daily and ledger together. Returns the ledger row: loaded, or staged when readers held the raw table; NULL when another session loads the month or has done so meanwhile.';
 
 CREATE FUNCTION @extschema@.note_month(
-    source text, month date, fingerprint text, manifest_id text, files bigint, bytes numeric, failure text) RETURNS void
+    source text, month date, fingerprint text, manifest_id text, files bigint, bytes numeric, failure text) RETURNS bigint
   LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
   INSERT INTO @extschema@.manifests AS m
     (source_name, billing_period, fingerprint, manifest_id, state, files, bytes, started_at, error)
@@ -336,6 +344,87 @@ CREATE FUNCTION @extschema@.note_month(
   ON CONFLICT (source_name, billing_period, fingerprint) DO UPDATE
     SET state = CASE WHEN m.state IN ('staged', 'loaded') THEN m.state ELSE EXCLUDED.state END,
         started_at = EXCLUDED.started_at, error = EXCLUDED.error
+  RETURNING m.id
 $$;
 COMMENT ON FUNCTION @extschema@.note_month(text, date, text, text, bigint, numeric, text) IS
-  'Writes into the ledger that a month is being loaded, or why it failed.';
+  'Writes into the ledger that a month is being loaded, or why it failed. Returns the ledger row''s id; NULL for a source that is gone.';
+
+CREATE FUNCTION @extschema@.log_failure(
+    source text, month date, fingerprint text, manifest_id text, files bigint, bytes numeric, failure text, started timestamptz) RETURNS bigint
+  LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+  SELECT @extschema@.note_month(source, month, fingerprint, manifest_id, files, bytes, failure);
+  INSERT INTO @extschema@.sync_log (source_name, status, error_message, duration_seconds, bytes, billing_period, manifest_id)
+  VALUES (source, 'failed', failure, extract(epoch FROM clock_timestamp() - started), log_failure.bytes, month, log_failure.manifest_id)
+  RETURNING id
+$$;
+COMMENT ON FUNCTION @extschema@.log_failure(text, date, text, text, bigint, numeric, text, timestamptz) IS
+  'Writes into ledger and sync_log why a month failed. Returns the id in sync_log.';
+
+CREATE FUNCTION @extschema@.prepare_month(step record, alone boolean, OUT ledger bigint, OUT logged bigint)
+  LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  started timestamptz := clock_timestamp();
+  source @extschema@.sources;
+  failure text := CASE WHEN step.action = 'fail' THEN step.why END;
+  changed text;
+BEGIN
+  SELECT * INTO source FROM @extschema@.sources x WHERE x.name = step.source_name;
+  -- Removed meanwhile.
+  IF NOT FOUND THEN
+    RETURN;
+  END IF;
+  IF failure IS NULL THEN
+    BEGIN
+      -- A staged month was followed when it was loaded, and is swapped in without reading anything.
+      changed := CASE WHEN step.action <> 'swap' THEN @extschema@.follow_columns(source, step.billing_period, alone) END;
+      IF changed IS NOT NULL THEN
+        RAISE NOTICE '% %: columns changed (%), see cost_analytics.schema_changes', source.name, to_char(step.billing_period, 'YYYY-MM'), changed;
+      END IF;
+      ledger := @extschema@.note_month(source.name, step.billing_period, step.fingerprint, step.manifest_id, step.files, step.bytes, NULL);
+      RETURN;
+    EXCEPTION
+      WHEN SQLSTATE 'CF002' THEN RAISE;
+      WHEN OTHERS THEN failure := SQLERRM;
+    END;
+  END IF;
+  logged := @extschema@.log_failure(step.source_name, step.billing_period, step.fingerprint, step.manifest_id, step.files, step.bytes, failure, started);
+END
+$$;
+COMMENT ON FUNCTION @extschema@.prepare_month(record, boolean) IS
+  'Makes the foreign table fit for a month that cost_plan() names, and writes into the ledger that it is being loaded. Returns the ledger row''s id, or the id in sync_log of why it cannot be. Unless alone, raises CF002 when the foreign table has to change.';
+
+CREATE FUNCTION @extschema@.take_month(ledger bigint, raw boolean, normalized boolean, force boolean) RETURNS bigint
+  LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  started timestamptz := clock_timestamp();
+  noted @extschema@.manifests;
+  source @extschema@.sources;
+  done @extschema@.manifests;
+  logged bigint;
+BEGIN
+  SELECT * INTO noted FROM @extschema@.manifests m WHERE m.id = ledger;
+  SELECT * INTO source FROM @extschema@.sources x WHERE x.name = noted.source_name;
+  -- Removed meanwhile.
+  IF NOT FOUND THEN
+    RETURN NULL;
+  END IF;
+  BEGIN
+    done := @extschema@.sync_month(source, noted.billing_period, noted.fingerprint, coalesce(take_month.raw, source.raw), normalized, force);
+  EXCEPTION WHEN OTHERS THEN
+    RETURN @extschema@.log_failure(noted.source_name, noted.billing_period, noted.fingerprint, noted.manifest_id, noted.files,
+                                   noted.bytes, SQLERRM, started);
+  END;
+  IF done.id IS NULL THEN
+    RETURN NULL;
+  END IF;
+  RAISE NOTICE '% %: % (% rows, % unblended, % s)', source.name, to_char(done.billing_period, 'YYYY-MM'),
+    CASE done.state WHEN 'staged' THEN 'staged, readers hold the raw table; the next cost_sync() swaps it in' ELSE done.state::text END,
+    done.rows, round(done.unblended, 2), round(extract(epoch FROM clock_timestamp() - started)::numeric, 1);
+  INSERT INTO @extschema@.sync_log (source_name, rows_loaded, status, duration_seconds, bytes, billing_period, manifest_id)
+  VALUES (source.name, done.rows, done.state::text, extract(epoch FROM clock_timestamp() - started), done.bytes, done.billing_period, done.manifest_id)
+  RETURNING id INTO logged;
+  RETURN logged;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.take_month(bigint, boolean, boolean, boolean) IS
+  'Loads the month of a ledger row, as cost_sync() was told to. Returns the id of what became of it in sync_log; NULL when there was nothing to do.';

@@ -6,16 +6,24 @@ CREATE PROCEDURE @extschema@.cost_sync(
   LANGUAGE plpgsql AS $$
 DECLARE
   started timestamptz := pg_catalog.clock_timestamp();
-  month_started timestamptz;
-  s @extschema@.sources;
   step record;
-  done @extschema@.manifests;
-  failure text;
-  failures text[] := '{}';
+  s @extschema@.sources;
+  ledger bigint;
+  -- What became of the months: ids in sync_log.
+  result bigint;
+  results bigint[] := '{}';
   tried integer := 0;
-  brought text;
+  workers integer;
+  worker integer;
+  -- Numbers of workers, with the ids in the ledger of what they load.
+  running jsonb := '{}';
+  alone boolean;
+  stopped boolean;
+  failed integer;
+  failures text;
 BEGIN
-  FOR step IN SELECT p.* FROM @extschema@.cost_plan(source, months, since, until, force, raw, normalized) p
+  FOR step IN SELECT p.*, pg_catalog.count(*) FILTER (WHERE p.action NOT IN ('skip', 'fail')) OVER () AS due
+                FROM @extschema@.cost_plan(source, months, since, until, force, raw, normalized) p
                ORDER BY p.billing_period DESC NULLS FIRST, p.source_name LOOP
     CONTINUE WHEN step.action = 'skip';
     IF dry_run THEN
@@ -23,63 +31,55 @@ BEGIN
         pg_catalog.to_char(step.billing_period, 'YYYY-MM'), step.action, step.files, step.bytes, step.why;
       CONTINUE;
     END IF;
-    IF pg_catalog.clock_timestamp() - started > max_runtime THEN
+    workers := coalesce(workers, LEAST(pg_catalog.current_setting('cur_fdw.sync_workers')::integer, step.due));
+    alone := false;
+    LOOP
+      WHILE running <> '{}' AND (alone OR (SELECT pg_catalog.count(*) FROM pg_catalog.jsonb_object_keys(running)) >= workers) LOOP
+        SELECT * INTO running, result FROM @extschema@.await_month(running);
+        results := pg_catalog.array_append(results, result);
+        COMMIT;
+      END LOOP;
+      stopped := pg_catalog.clock_timestamp() - started > max_runtime;
+      EXIT WHEN stopped;
+      BEGIN
+        SELECT * INTO ledger, result FROM @extschema@.prepare_month(step, alone => running = '{}');
+        EXIT;
+      EXCEPTION WHEN SQLSTATE 'CF002' THEN
+        alone := true;
+      END;
+    END LOOP;
+    IF stopped THEN
       RAISE NOTICE 'cost_sync: stopped after %, the next call goes on', max_runtime;
       EXIT;
     END IF;
     tried := tried + 1;
-    month_started := pg_catalog.clock_timestamp();
-    failure := NULL;
-    done := NULL;
-    SELECT * INTO s FROM @extschema@.sources x WHERE x.name = step.source_name;
-    -- Removed meanwhile.
-    CONTINUE WHEN NOT FOUND;
-    BEGIN
-      IF step.action = 'fail' THEN
-        failure := step.why;
-      ELSE
-        -- A staged month was followed when it was loaded, and is swapped in without reading anything.
-        brought := CASE WHEN step.action <> 'swap' THEN @extschema@.follow_columns(s, step.billing_period) END;
-        IF brought IS NOT NULL THEN
-          RAISE NOTICE '% %: columns changed (%), see cost_analytics.schema_changes', s.name,
-            pg_catalog.to_char(step.billing_period, 'YYYY-MM'), brought;
-        END IF;
-        PERFORM @extschema@.note_month(s.name, step.billing_period, step.fingerprint, step.manifest_id, step.files, step.bytes, NULL);
-      END IF;
-    EXCEPTION WHEN OTHERS THEN
-      failure := SQLERRM;
-    END;
     -- Shows other sessions what is under way, and lets go of the foreign table.
     COMMIT;
-    IF failure IS NULL THEN
-      BEGIN
-        done := @extschema@.sync_month(s, step.billing_period, step.fingerprint, coalesce(raw, s.raw), normalized, force);
-      EXCEPTION WHEN OTHERS THEN
-        failure := SQLERRM;
-      END;
-    END IF;
-    IF failure IS NULL AND done.id IS NULL THEN
-      COMMIT;
+    IF ledger IS NULL THEN
+      results := pg_catalog.array_append(results, result);
       CONTINUE;
     END IF;
-    IF failure IS NULL THEN
-      RAISE NOTICE '% %: % (% rows, % unblended, % s)', s.name, pg_catalog.to_char(step.billing_period, 'YYYY-MM'),
-        CASE done.state::text WHEN 'staged' THEN 'staged, readers hold the raw table; the next cost_sync() swaps it in'
-                        ELSE done.state::text END,
-        done.rows, pg_catalog.round(done.unblended, 2),
-        pg_catalog.round(extract(epoch FROM pg_catalog.clock_timestamp() - month_started)::numeric, 1);
-    ELSE
-      failures := pg_catalog.array_append(failures,
-        pg_catalog.concat_ws(' ', s.name, pg_catalog.to_char(step.billing_period, 'YYYY-MM') || ':', failure));
-      PERFORM @extschema@.note_month(s.name, step.billing_period, step.fingerprint, step.manifest_id, step.files, step.bytes, failure);
+    IF workers > 1 THEN
+      worker := @extschema@.worker_run(ARRAY[@extschema@.settings_sql(workers),
+        pg_catalog.format('SELECT @extschema@.take_month(%L, %L, %L, %L)', ledger, raw, normalized, force)], workers);
+      IF worker IS NOT NULL THEN
+        running := running || pg_catalog.jsonb_build_object(worker, ledger);
+        COMMIT;
+        CONTINUE;
+      END IF;
+      RAISE NOTICE 'cost_sync: no background worker is to be had, so this session loads the months itself'
+        USING HINT = 'The server''s log says why; max_worker_processes limits them.';
+      workers := 1;
     END IF;
-    INSERT INTO @extschema@.sync_log
-      (source_name, rows_loaded, status, error_message, duration_seconds, bytes, billing_period, manifest_id)
-    VALUES (s.name, coalesce(done.rows, 0), CASE WHEN failure IS NULL THEN done.state::text ELSE 'failed' END, failure,
-            extract(epoch FROM pg_catalog.clock_timestamp() - month_started), coalesce(done.bytes, step.bytes),
-            step.billing_period, coalesce(done.manifest_id, step.manifest_id));
+    results := pg_catalog.array_append(results, @extschema@.take_month(ledger, raw, normalized, force));
     COMMIT;
   END LOOP;
+  WHILE running <> '{}' LOOP
+    SELECT * INTO running, result FROM @extschema@.await_month(running);
+    results := pg_catalog.array_append(results, result);
+    COMMIT;
+  END LOOP;
+  PERFORM @extschema@.workers_dismiss();
   FOR step IN SELECT * FROM @extschema@.months_to_drop(source) LOOP
     IF dry_run THEN
       RAISE NOTICE '% %: would drop, older than the months to keep', step.source_name, pg_catalog.to_char(step.billing_period, 'YYYY-MM');
@@ -93,13 +93,15 @@ BEGIN
            ELSE 'to be dropped, but readers hold the raw table; the next cost_sync() tries again' END;
     COMMIT;
   END LOOP;
-  IF pg_catalog.cardinality(failures) > 0 THEN
-    RAISE EXCEPTION 'cost_sync: % of % months failed: %', pg_catalog.cardinality(failures), tried,
-      pg_catalog.array_to_string(failures, '; ')
+  SELECT pg_catalog.count(*), pg_catalog.string_agg(pg_catalog.concat_ws(' ', l.source_name, pg_catalog.to_char(l.billing_period, 'YYYY-MM') || ':', l.error_message),
+                                                    '; ' ORDER BY l.billing_period DESC NULLS FIRST, l.source_name)
+    INTO failed, failures FROM @extschema@.sync_log l WHERE l.id = ANY (results) AND l.status = 'failed';
+  IF failed > 0 THEN
+    RAISE EXCEPTION 'cost_sync: % of % months failed: %', failed, tried, failures
       USING ERRCODE = 'external_routine_exception',
             HINT = 'The other months are loaded. See cost_analytics.sync_log; the next cost_sync() tries the failed ones again.';
   END IF;
 END
 $$;
 COMMENT ON PROCEDURE @extschema@.cost_sync(text, integer, text, text, boolean, boolean, boolean, boolean, interval) IS
-  'Loads every new or restated month, newest first, one transaction a month. Ends with an error that names the months that failed.';
+  'Loads every new or restated month, newest first, one transaction a month, cur_fdw.sync_workers months side by side. Ends with an error that names the months that failed.';

@@ -212,7 +212,7 @@ $$;
 COMMENT ON FUNCTION @extschema@.note_columns(text, date) IS
   'Brings schema_changes in line with month_columns for a month and the next one that was read. Months are read newest first, so what a month lacks may have come later.';
 
-CREATE FUNCTION @extschema@.follow_columns(source @extschema@.sources, month date) RETURNS text
+CREATE FUNCTION @extschema@.follow_columns(source @extschema@.sources, month date, alone boolean DEFAULT true) RETURNS text
   LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   ft regclass := format('@extschema@.%I', source.foreign_table)::regclass;
@@ -225,7 +225,9 @@ BEGIN
              FROM @extschema@.export_columns(ft, month) x
              LEFT JOIN pg_attribute a ON a.attrelid = ft AND a.attname = x.column_name AND NOT a.attisdropped
             ORDER BY x."position" LOOP
-    IF c.change = 'added' THEN
+    IF c.change IS NOT NULL AND NOT alone THEN
+      RAISE EXCEPTION 'columns changed' USING ERRCODE = 'CF002';
+    ELSIF c.change = 'added' THEN
       EXECUTE format('ALTER FOREIGN TABLE %s ADD COLUMN %I %s %s', ft, c.column_name, c.data_type,
         CASE WHEN c.column_name <> c.file_column THEN format('OPTIONS (column_name %L)', c.file_column) ELSE '' END);
     ELSIF c.change = 'widened' THEN
@@ -249,5 +251,5 @@ BEGIN
                    WHERE s.source_name = source.name AND s.at >= now() GROUP BY 1) changes);
 END
 $$;
-COMMENT ON FUNCTION @extschema@.follow_columns(@extschema@.sources, date) IS
-  'Gives a source''s foreign table the columns and types that a month needs, and records in month_columns and schema_changes what changed. Returns how many columns were added, gone and widened, NULL for none.';
+COMMENT ON FUNCTION @extschema@.follow_columns(@extschema@.sources, date, boolean) IS
+  'Gives a source''s foreign table the columns and types that a month needs, and records in month_columns and schema_changes what changed. Returns how many columns were added, gone and widened, NULL for none. Unless alone, raises CF002 instead of changing the foreign table, which would wait for months that are being loaded, and have its readers wait meanwhile.';

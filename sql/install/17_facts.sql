@@ -129,6 +129,7 @@ BEGIN
   ELSE
     DELETE FROM @extschema@.fact_usage f WHERE f.source_name = source.name AND f.billing_period = month;
   END IF;
+  PERFORM @extschema@.lock_publishing(source);
   -- What this month says of resources, in the place of what it said before.
   WITH before AS (
     DELETE FROM @extschema@.resource_months r WHERE r.source_name = source.name AND r.billing_period = month

@@ -9,6 +9,7 @@ mod analyze;
 mod answers;
 mod ask;
 mod azure_store;
+mod beside;
 mod cancel;
 mod credentials;
 mod cron;
@@ -79,6 +80,7 @@ const MODULES: &[&[Test]] = &[
     csv::TESTS,
     others::TESTS,
     sync::TESTS,
+    beside::TESTS,
     sync_faults::TESTS,
     swap::TESTS,
     keeping::TESTS,

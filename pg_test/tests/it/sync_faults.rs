@@ -80,6 +80,8 @@ struct Bench<'e> {
     delivered: [usize; MONTHS],
     /// How long a sync takes that nothing disturbs.
     usual: Duration,
+    /// Months that a sync loads side by side.
+    workers: u32,
 }
 
 impl<'e> Bench<'e> {
@@ -98,6 +100,7 @@ impl<'e> Bench<'e> {
             rng: Rng::new(seed, &name.bytes().map(u64::from).collect::<Vec<_>>()),
             delivered: [0; MONTHS],
             usual: Duration::ZERO,
+            workers: 1,
         };
         bench.deliver(&[0, 1, 2], 0)?;
         client.batch_execute("CREATE EXTENSION cur_fdw")?;
@@ -126,6 +129,7 @@ impl<'e> Bench<'e> {
     fn session(&self) -> Result<Client> {
         let mut client = self.env.cluster.client(self.name)?;
         client.batch_execute(NO_RETRIES)?;
+        client.batch_execute(&format!("SET cur_fdw.sync_workers = {}", self.workers))?;
         Ok(client)
     }
 
@@ -149,6 +153,7 @@ impl<'e> Bench<'e> {
             let both = may_be.iter_mut().zip(delivered);
             both.for_each(|(versions, version)| versions.push(version));
         };
+        self.workers = *self.rng.pick(&[1, 3]);
         let restated = self.some_months();
         self.deliver(&restated, 1)?;
         note(&mut may_be, self.delivered);

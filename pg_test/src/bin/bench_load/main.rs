@@ -6,6 +6,7 @@
 #![allow(missing_docs)]
 
 mod contest;
+mod months;
 mod options;
 mod readers;
 mod rollup;
@@ -56,7 +57,8 @@ fn main() -> Result<()> {
         installation.major,
     );
     match (options.months, options.readers) {
-        (Some(_), _) => rollup::measure(&cluster, &gateway, &bill, options.rounds),
+        (Some(_), _) if options.raw => months::measure(&cluster, &options),
+        (Some(_), _) => rollup::measure(&cluster, &gateway, &bill, &options),
         (None, true) => readers::measure(&cluster),
         (None, false) => Contest::new(&cluster, &gateway, &bill, &options)?.run(),
     }

@@ -13,6 +13,8 @@ Loading a month of 178 columns from S3: cost_sync, CTAS, COPY BINARY and DuckDB'
   --only-ours   without the others
   --readers     how long a query of costs takes before and during a load
   --months N    instead: N months, rollup only, beside DuckDB's GROUP BY over the same files
+  --raw         with --months: raw rows, too, one month after the other and side by side
+  --workers N   with --months: so many side by side (1; with --raw 2)
 ";
 
 /// How the month is delivered.
@@ -32,6 +34,10 @@ pub struct Options {
     pub readers: bool,
     /// For the rollup alone.
     pub months: Option<u32>,
+    /// For months with their rows.
+    pub raw: bool,
+    /// Of these, how many side by side.
+    pub workers: Option<usize>,
 }
 
 impl Options {
@@ -45,12 +51,16 @@ impl Options {
             others: true,
             readers: false,
             months: None,
+            raw: false,
+            workers: None,
         };
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--rows" => options.rows = arguments.number()?,
                 "--rounds" => options.rounds = arguments.number()?,
                 "--months" => options.months = Some(arguments.number()?.try_into()?),
+                "--raw" => options.raw = true,
+                "--workers" => options.workers = Some(arguments.number()?),
                 "--sparse" => options.shape = Shape::Sparse,
                 "--csv" => options.shape = Shape::Csv,
                 "--only-ours" => options.others = false,
@@ -65,6 +75,9 @@ impl Options {
         ];
         if options.months.is_some() && options.shape == Shape::Csv {
             return Err(arguments.wrong("--csv is of one month"));
+        }
+        if options.months.is_none() && (options.raw || options.workers.is_some()) {
+            return Err(arguments.wrong("--raw and --workers are of --months"));
         }
         let given: Vec<_> = measurements.iter().filter(|(_, given)| *given).collect();
         if let [(one, _), (other, _), ..] = given[..] {

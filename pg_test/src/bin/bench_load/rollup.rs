@@ -7,6 +7,7 @@ use pg_test::kept::Bill;
 use pg_test::postgres::Cluster;
 use pg_test::s3::Gateway;
 
+use crate::options::Options;
 use crate::{BUCKET, DATABASE};
 
 /// What costs_daily groups by, as DuckDB says it.
@@ -20,8 +21,11 @@ const GROUPS: &str = "SELECT year, month, line_item_usage_start_date::date AS da
        sum(line_item_unblended_cost), count(*)";
 
 /// Every month anew, in turn with DuckDB.
-pub fn measure(cluster: &Cluster, gateway: &Gateway, bill: &Bill, rounds: usize) -> Result<()> {
+pub fn measure(cluster: &Cluster, gateway: &Gateway, bill: &Bill, options: &Options) -> Result<()> {
+    let rounds = options.rounds;
+    let workers = options.workers.unwrap_or(1);
     let mut client = cluster.client(DATABASE)?;
+    client.batch_execute(&format!("SET cur_fdw.sync_workers = {workers}"))?;
     let mut duckdb = DuckDb::start()?;
     let httpfs = duckdb
         .httpfs
@@ -50,7 +54,7 @@ pub fn measure(cluster: &Cluster, gateway: &Gateway, bill: &Bill, rounds: usize)
     }
     let (ours, theirs) = (median(ours), median(theirs));
     println!(
-        "\nmedians of {rounds}: cost_sync {ours:.2} s = {:.2} x DuckDB's GROUP BY ({theirs:.2} s)",
+        "\nmedians of {rounds}: cost_sync, {workers} side by side, {ours:.2} s = {:.2} x DuckDB's GROUP BY ({theirs:.2} s)",
         ours / theirs
     );
     Ok(())
