@@ -27,6 +27,10 @@ const COMMON_EXPONENT: i32 = -10;
 const COMMON_SCALE: f64 = 1e10;
 /// 10^22 is the largest power of ten that a double holds exactly.
 const LOWEST_EXACT: i32 = -22;
+const POWERS_OF_TEN: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
+    1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
+];
 /// Any decimal of at most 15 digits survives the way through a double.
 const FAITHFUL: i64 = 1_000_000_000_000_000;
 /// What a full counter passes on to the counter [`CARRY_DIGITS`] places above.
@@ -214,12 +218,14 @@ fn common_units(value: f64) -> Option<i64> {
 /// The same in units of a smaller power of ten: the smallest that leaves 15 digits, so that a decimal
 /// of up to 15 digits is found whatever its places, and far faster than by printing it.
 fn small_units(value: f64) -> Option<(i64, i32)> {
-    let (mut scale, mut exponent) = (COMMON_SCALE, COMMON_EXPONENT);
-    while exponent > LOWEST_EXACT && (value * scale * 10.0).abs() < FAITHFUL as f64 {
-        scale *= 10.0;
-        exponent -= 1;
+    let binary_exponent = (value.to_bits() >> 52 & 0x7ff) as i32 - 1023;
+    // Its decimal exponent, or one less: log10(2) is a little more than 1233/4096.
+    let magnitude = (binary_exponent * 1233) >> 12;
+    let mut places = (14 - magnitude).clamp(-COMMON_EXPONENT, -LOWEST_EXACT) as usize;
+    if (value * POWERS_OF_TEN[places]).abs() >= FAITHFUL as f64 {
+        places -= 1;
     }
-    Some((scaled(value, scale)?, exponent))
+    Some((scaled(value, POWERS_OF_TEN[places])?, -(places as i32)))
 }
 
 #[inline]
