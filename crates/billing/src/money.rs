@@ -42,6 +42,10 @@ impl ExactSum {
     /// `numeric` does.
     #[inline]
     pub fn add(&mut self, value: f64) {
+        // Most of a bill's amounts.
+        if value == 0.0 {
+            return;
+        }
         match common_units(value) {
             Some(units) => self.add_units(COMMON_EXPONENT, units.into()),
             None => self.add_uncommon(value),
@@ -237,56 +241,49 @@ fn scaled(value: f64, scale: f64) -> Option<i64> {
 
 /// The value as an integer of at most 17 digits times a power of ten. Finite values only.
 fn shortest(value: f64) -> (i64, i32) {
-    let mut reader = Reader::default();
     let mut printed = zmij::Buffer::new();
-    printed
-        .format_finite(value)
-        .bytes()
-        .for_each(|byte| reader.read(byte));
-    reader.finish()
+    let text = printed.format_finite(value).as_bytes();
+    let unsigned = text.strip_prefix(b"-").unwrap_or(text);
+    let (number, exponent) = match unsigned.iter().position(|b| *b == b'e') {
+        Some(place) => (&unsigned[..place], exponent(&unsigned[place + 1..])),
+        None => (unsigned, 0),
+    };
+    let (whole, fraction) = match number.iter().position(|b| *b == b'.') {
+        Some(place) => (&number[..place], &number[place + 1..]),
+        None => (number, &[][..]),
+    };
+    let units = read_digits(read_digits(0, whole), fraction);
+    let units = if text.len() > unsigned.len() {
+        -units
+    } else {
+        units
+    };
+    (units, exponent - fraction.len() as i32)
 }
 
-/// Reads `-1.25e-7`.
-#[derive(Default)]
-struct Reader {
-    units: i64,
-    places: i32,
-    exponent: i32,
-    negative: bool,
-    negative_exponent: bool,
-    after_point: bool,
-    after_e: bool,
+fn exponent(text: &[u8]) -> i32 {
+    match text {
+        [b'-', digits @ ..] => -(read_digits(0, digits) as i32),
+        [b'+', digits @ ..] | digits => read_digits(0, digits) as i32,
+    }
 }
 
-impl Reader {
-    fn finish(self) -> (i64, i32) {
-        let units = if self.negative {
-            -self.units
-        } else {
-            self.units
-        };
-        let exponent = if self.negative_exponent {
-            -self.exponent
-        } else {
-            self.exponent
-        };
-        (units, exponent - self.places)
-    }
+/// The digits written behind those of a number.
+fn read_digits(number: i64, digits: &[u8]) -> i64 {
+    let (eights, rest) = digits.as_chunks::<8>();
+    let number = eights
+        .iter()
+        .fold(number, |n, eight| n * 100_000_000 + eight_digits(*eight));
+    rest.iter()
+        .fold(number, |n, digit| n * 10 + i64::from(digit - b'0'))
+}
 
-    fn read(&mut self, byte: u8) {
-        match byte {
-            b'-' if self.after_e => self.negative_exponent = true,
-            b'-' => self.negative = true,
-            b'+' => {}
-            b'.' => self.after_point = true,
-            b'e' => self.after_e = true,
-            digit if self.after_e => self.exponent = self.exponent * 10 + i32::from(digit - b'0'),
-            digit => {
-                self.units = self.units * 10 + i64::from(digit - b'0');
-                self.places += i32::from(self.after_point);
-            }
-        }
-    }
+/// All at once: pairs of digits, then pairs of these, and of these again.
+fn eight_digits(digits: [u8; 8]) -> i64 {
+    let ones = u64::from_le_bytes(digits) & 0x0f0f_0f0f_0f0f_0f0f;
+    let pairs = (ones.wrapping_mul((10 << 8) + 1) >> 8) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs.wrapping_mul((100 << 16) + 1) >> 16) & 0x0000_ffff_0000_ffff;
+    (fours.wrapping_mul((10_000 << 32) + 1) >> 32) as i64
 }
 
 /// Adds a number to a row of decimal places, at `start` and above, without carrying.

@@ -12,7 +12,7 @@ use datafusion::logical_expr::expr::{AggregateFunction, Case, Sort};
 use datafusion::logical_expr::{self as df, AggregateUDF, ExprFunctionExt, Operator, cast, lit};
 
 use crate::compute::like::Pattern;
-use crate::compute::{Kernel, calendar, exact, sums};
+use crate::compute::{Kernel, calendar, exact, sums, texts};
 use crate::expr::{Comparison, Expr, Value};
 use crate::query::{Aggregate, Function, Key, Order, OrderBy, Query};
 use crate::{Kind, Result};
@@ -78,10 +78,7 @@ impl Translator<'_> {
                 let (left, right) = self.sides(left, right)?;
                 df::binary_expr(left, Operator::IsDistinctFrom, right)
             }
-            Expr::Coalesce(parts) => {
-                let parts = parts.iter().map(|p| self.expr(p));
-                datafusion::functions::core::expr_fn::coalesce(parts.collect::<Result<_>>()?)
-            }
+            Expr::Coalesce(parts) => self.coalesce(parts)?,
             Expr::Case {
                 branches,
                 otherwise,
@@ -216,7 +213,69 @@ impl Translator<'_> {
         Ok(joined.unwrap_or(lit(nothing)))
     }
 
+    /// Texts that are at hand are looked through by [`texts::first`]; what has to be computed first, is
+    /// computed only where it is asked for.
+    fn coalesce(&self, parts: &[Expr]) -> Result<df::Expr> {
+        let at_hand = |part: &&Expr| {
+            self.kind_of(part) == Kind::Text
+                && match part {
+                    Expr::Column(_) | Expr::Param(_) => true,
+                    Expr::Case {
+                        branches,
+                        otherwise,
+                    } => self.null_if(branches, otherwise.as_deref()).is_some(),
+                    _ => false,
+                }
+        };
+        let at_hand = parts.iter().take_while(at_hand).count();
+        let mut translated: Vec<df::Expr> =
+            parts.iter().map(|p| self.expr(p)).collect::<Result<_>>()?;
+        if at_hand > 1 {
+            let rest = translated.split_off(at_hand);
+            translated = vec![texts::first(translated)];
+            translated.extend(rest);
+        }
+        Ok(match translated.len() {
+            1 => translated.remove(0),
+            _ => datafusion::functions::core::expr_fn::coalesce(translated),
+        })
+    }
+
+    /// The column and the text of `nullif(column, 'text')`, which comes as
+    /// `CASE WHEN NOT (column = 'text') IS TRUE THEN column END`.
+    fn null_if<'e>(
+        &'e self,
+        branches: &'e [(Expr, Expr)],
+        otherwise: Option<&Expr>,
+    ) -> Option<(&'e Expr, &'e str)> {
+        let ([(Expr::Not(same), value)], None) = (branches, otherwise) else {
+            return None;
+        };
+        let Expr::IsTrue(same) = same.as_ref() else {
+            return None;
+        };
+        match same.as_ref() {
+            Expr::Compare {
+                comparison: Comparison::Equal,
+                left,
+                right,
+            } if left.as_ref() == value && self.kind_of(value) == Kind::Text => {
+                match (value, right.as_ref()) {
+                    (Expr::Column(_), Expr::Param(param)) => match self.value(*param) {
+                        Value::Text(nothing) => Some((value, nothing)),
+                        _ => None,
+                    },
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
     fn case(&self, branches: &[(Expr, Expr)], otherwise: Option<&Expr>) -> Result<df::Expr> {
+        if let Some((column, nothing)) = self.null_if(branches, otherwise) {
+            return Ok(Kernel::NullIf(nothing.to_owned()).call(self.expr(column)?));
+        }
         let branch = |(when, then): &(Expr, Expr)| {
             Ok((Box::new(self.expr(when)?), Box::new(self.expr(then)?)))
         };

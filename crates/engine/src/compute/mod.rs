@@ -5,6 +5,7 @@ pub(crate) mod exact;
 pub(crate) mod float;
 pub(crate) mod like;
 pub(crate) mod sums;
+pub(crate) mod texts;
 
 use std::sync::Arc;
 
@@ -87,6 +88,8 @@ pub(crate) enum Kernel {
     Like(Arc<Pattern>),
     /// `starts_with(text, prefix)`
     StartsWith(String),
+    /// `nullif(text, nothing)`
+    NullIf(String),
     /// The region of an availability zone.
     RegionOfZone,
     /// A conversion that loses nothing, out of the optimizer's sight: it would compare the value
@@ -141,6 +144,7 @@ impl Kernel {
             Self::ToComparable => "to_comparable",
             Self::Like(_) => "like",
             Self::StartsWith(_) => "starts_with",
+            Self::NullIf(_) => "null_if",
             Self::RegionOfZone => "region_of_zone",
             Self::Convert(_) => "convert",
             Self::ToJson => "to_json",
@@ -158,7 +162,7 @@ impl Kernel {
             }
             Self::ToDate => DataType::Date32,
             Self::Like(_) | Self::StartsWith(_) => DataType::Boolean,
-            Self::RegionOfZone => DataType::Utf8View,
+            Self::NullIf(_) | Self::RegionOfZone => DataType::Utf8View,
             Self::Convert(to) => to.clone(),
             Self::ToJson | Self::TextToJson(_) | Self::AboveScan => Kind::Jsonb.arrow(),
         }
@@ -213,6 +217,7 @@ impl Kernel {
             Self::StartsWith(prefix) => {
                 Arc::new(of_texts(texts()?, |t| Ok(t.starts_with(prefix.as_str())))?)
             }
+            Self::NullIf(nothing) => texts::null_if(texts()?, nothing)?,
             Self::RegionOfZone => {
                 let zones = texts()?.iter();
                 let regions = zones.map(|zone| zone.and_then(billing::region_of_zone));
