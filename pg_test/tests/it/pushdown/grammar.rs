@@ -255,7 +255,8 @@ impl Generator<'_> {
                 );
                 Output::new(sql, Compare::Text)
             }
-            17 | 18 => {
+            17 => Output::new(self.first_text(), Compare::Text),
+            18 => {
                 let column = self.column_where(|c| c.name != "id");
                 let value = self.own_value(column);
                 Output::new(

@@ -363,10 +363,41 @@ impl<'t> Generator<'t> {
         }
     }
 
+    /// What bills are normalized with: the first of several texts that says something.
+    pub(super) fn first_text(&mut self) -> String {
+        let text = self.column_where(|c| c.ty == Type::Text && !c.is_folded());
+        let parts = (0..1 + self.rng.below(3)).map(|_| {
+            let other = self.column_where(|c| c.has_collation_of(text));
+            let nothing = match self.rng.chance(70) {
+                true => "''".to_owned(),
+                false => self.own_value(other),
+            };
+            match self.rng.chance(85) {
+                true => format!("nullif({}, {nothing})", self.named(other)),
+                false => self.named(other),
+            }
+        });
+        let mut parts: Vec<String> = parts.collect();
+        if self.rng.chance(60) {
+            parts.push(self.own_value(text));
+        }
+        match &parts[..] {
+            [one] => one.clone(),
+            _ => format!("coalesce({})", parts.join(", ")),
+        }
+    }
+
     fn conditional(&mut self) -> String {
         let column = self.any_column();
         let (name, operator) = (self.named(column), self.pick(COMPARISONS));
-        match self.rng.below(6) {
+        match self.rng.below(7) {
+            6 => {
+                let test = match self.rng.chance(30) {
+                    true => self.pick(&["IS NULL", "IS NOT NULL"]).to_owned(),
+                    false => format!("{operator} {}", self.of_type(Type::Text)),
+                };
+                format!("{} {test}", self.first_text())
+            }
             0 | 1 => {
                 let (one, other) = (self.own_value(column), self.own_value(column));
                 format!("coalesce({name}, {one}) {operator} {other}")
