@@ -189,8 +189,11 @@ pub enum Error {
     /// A background worker was killed, terminated or could not report.
     #[error("the background worker ended before it was done")]
     WorkerGone,
+    /// A function that runs with another user's rights asked for a background worker.
+    #[error("a function that runs as another user cannot start background workers")]
+    WorkerDenied,
     /// A background worker's statement was none that gives one number.
-    #[error("a background worker could not run its statement: {0}")]
+    #[error("a background worker's statement gave no bigint: {0}")]
     WorkerStatement(#[from] pgrx::spi::Error),
 }
 
@@ -220,6 +223,7 @@ impl Error {
             Self::EndpointNotAllowed { .. }
             | Self::NoServerFiles { .. }
             | Self::AmbientNotAllowed
+            | Self::WorkerDenied
             | Self::VaultDenied { .. }
             | Self::Permission { .. } => Code::ERRCODE_INSUFFICIENT_PRIVILEGE,
             Self::NoVault { .. } | Self::NoVaultSecret { .. } => Code::ERRCODE_UNDEFINED_OBJECT,
@@ -308,6 +312,7 @@ impl Error {
             Self::NoVaultSecret { .. } => {
                 "SELECT id, name FROM vault.decrypted_secrets shows what is there; vault.create_secret adds one.".to_owned()
             }
+            Self::WorkerDenied => "CALL cost_analytics.cost_sync() directly.".to_owned(),
             Self::WorkerGone => "The server's log says why.".to_owned(),
             Self::WorkerStatement(_) => "Set cur_fdw.sync_workers to 1, and please report this.".to_owned(),
             Self::Permission { .. } => "GRANT the role cost_admin to sync, cost_reader to read.".to_owned(),

@@ -17,6 +17,9 @@ use crate::error::{Error, OrRaise};
 /// Longer messages pass through a queue in parts.
 const QUEUE_BYTES: usize = 64 * 1024;
 
+/// Workers that one session may have.
+const MOST: i32 = 64;
+
 /// Kinds of reports besides Postgres's own: a worker is ready for orders; it has carried one out, with
 /// its result; or there was none.
 const READY: u8 = b'1';
@@ -63,6 +66,13 @@ enum Report {
 /// `worker_run(statements, most)`.
 #[pg_extern(sql = false)]
 fn worker_run(statements: Vec<String>, most: i32) -> Option<i32> {
+    // A worker is the session's user, whom a function that only borrows rights must not become: no
+    // more than it may SET ROLE.
+    // SAFETY: reads what this backend is.
+    if unsafe { pg_sys::InLocalUserIdChange() || pg_sys::InSecurityRestrictedOperation() } {
+        Error::WorkerDenied.raise();
+    }
+    let most = most.min(MOST);
     let order = statements.join("\0");
     loop {
         let idle = staff().into_iter().find(|worker| !worker.busy);
@@ -210,6 +220,8 @@ impl Worker {
             let mut entry = pg_sys::BackgroundWorker::from(&builder);
             let mut handle = ptr::null_mut();
             if !pg_sys::RegisterDynamicBackgroundWorker(&mut entry, &mut handle) {
+                pg_sys::shm_mq_detach(orders);
+                pg_sys::shm_mq_detach(reports);
                 pg_sys::dsm_detach(segment);
                 return None;
             }
@@ -287,7 +299,7 @@ impl Worker {
     }
 }
 
-/// A session that fails, is cancelled or ends takes its workers along.
+/// A session that fails, is cancelled or is terminated takes its workers along.
 #[pg_guard]
 unsafe extern "C-unwind" fn at_transaction_end(
     event: pg_sys::XactEvent::Type,
@@ -357,8 +369,11 @@ fn text_of(error: &pg_sys::ErrorData) -> String {
 pub extern "C-unwind" fn cur_fdw_worker(argument: pg_sys::Datum) {
     let identity = BackgroundWorker::get_extra();
     let mut identity = identity.split(' ').filter_map(|oid| oid.parse().ok());
-    let database = identity.next().map(pg_sys::Oid::from_u32);
-    let user = identity.next().map(pg_sys::Oid::from_u32);
+    // Without a user Postgres would take the first superuser.
+    let (Some(database), Some(user)) = (identity.next(), identity.next()) else {
+        return;
+    };
+    let (database, user) = (pg_sys::Oid::from_u32(database), pg_sys::Oid::from_u32(user));
     // SAFETY: the segment is the one that `Worker::start` made, with its two queues; it stays mapped
     // until this process ends. A termination ends statements as it does in any backend.
     let (orders, reports) = unsafe {
@@ -389,7 +404,10 @@ pub extern "C-unwind" fn cur_fdw_worker(argument: pg_sys::Datum) {
             pg_sys::shm_mq_send(reports, message.len(), data, false, true);
         }
     };
-    BackgroundWorker::connect_worker_to_spi_by_oid(database, user);
+    BackgroundWorker::connect_worker_to_spi_by_oid(Some(database), Some(user));
+    // The session reads reports in the database's encoding, whatever the user's clients speak.
+    // SAFETY: an encoding needs no conversion to itself.
+    unsafe { pg_sys::SetClientEncoding(pg_sys::GetDatabaseEncoding()) };
     report(&[READY]);
     while let Received::Message(order) = receive(orders, true) {
         let order = String::from_utf8_lossy(order).into_owned();

@@ -31,14 +31,17 @@ impl Bill {
         format!("{}/{}", report.prefix, report.name)
     }
 
-    /// The bill of that size, in `CUR_FDW_BENCH_DATA` or else in the system's temporary directory.
-    pub fn prepare(rows: usize, months: u32) -> Result<Self> {
+    /// The bill of that size, in `CUR_FDW_BENCH_DATA` or else in the system's temporary directory. Its
+    /// files have so many rows, or what is usual.
+    pub fn prepare(rows: usize, months: u32, rows_a_file: Option<usize>) -> Result<Self> {
         let kept = std::env::var_os("CUR_FDW_BENCH_DATA")
             .map_or_else(|| std::env::temp_dir().join("cur_fdw-bench"), PathBuf::from);
-        let root = kept.join(format!("{months}x{rows}"));
+        let cut = rows_a_file.map_or_else(String::new, |rows| format!("-in-files-of-{rows}"));
+        let root = kept.join(format!("{months}x{rows}{cut}"));
         if !root.exists() {
             println!("making {months} x {rows} rows in {}", root.display());
-            make(rows, months, &root)?;
+            let usual = rows.div_ceil(FILES_A_MONTH).min(ROWS_A_FILE);
+            make(rows, months, rows_a_file.unwrap_or(usual), &root)?;
         }
         let mut files = files_under(&root)?;
         files.sort();
@@ -185,11 +188,11 @@ fn columns(duckdb: &mut DuckDb, file: &Path) -> Result<Vec<(String, String)>> {
 }
 
 /// Makes the months on all processors, beside the final place, so that what is there is complete.
-fn make(rows: usize, months: u32, root: &Path) -> Result<()> {
+fn make(rows: usize, months: u32, rows_a_file: usize, root: &Path) -> Result<()> {
     let report = Report {
         months,
         rows_per_month: rows,
-        rows_per_file: rows.div_ceil(FILES_A_MONTH).min(ROWS_A_FILE),
+        rows_per_file: rows_a_file,
         columns: Width::Wide,
         ..Report::press()
     };

@@ -13,18 +13,27 @@ CREATE FUNCTION @extschema@.workers_dismiss() RETURNS void
   LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'workers_dismiss_wrapper';
 COMMENT ON FUNCTION @extschema@.workers_dismiss() IS 'Ends the session''s background workers, when they are done.';
 
+-- Without SET search_path, which would pass for the session's own; operators have their exact types.
 CREATE FUNCTION @extschema@.settings_sql(workers integer) RETURNS text
   LANGUAGE sql AS $$
   -- An array is never NULL.
   SELECT pg_catalog.format('SELECT CASE WHEN ARRAY[%s] IS NULL THEN 0::bigint END',
            pg_catalog.string_agg(pg_catalog.format('pg_catalog.set_config(%L, %L, false)', s.name, s.value), ', ' ORDER BY s.place))
-    FROM (SELECT x.name, x.setting AS value, 1 AS place FROM pg_catalog.pg_settings x
-           WHERE x.source IN ('client', 'session') AND x.context IN ('user', 'superuser')
-             AND x.name NOT IN ('client_encoding', 'application_name', 'cur_fdw.threads') AND x.name NOT LIKE 'transaction\_%'
+    FROM (-- Back from the role of the order before, which may not set them all.
+          SELECT 'role' AS name, 'none' AS value, 1 AS place
           UNION ALL
-          SELECT 'cur_fdw.threads', pg_catalog.ceil(pg_catalog.current_setting('cur_fdw.threads')::numeric / workers)::text, 2
+          SELECT x.name, x.setting, 2 FROM pg_catalog.pg_settings x
+           WHERE x.source IN ('client', 'session')
+             AND (x.context = 'user' OR x.context = 'superuser' AND pg_catalog.has_parameter_privilege(session_user, x.name, 'SET'))
+             AND x.name NOT IN ('client_encoding', 'application_name', 'default_transaction_isolation', 'cur_fdw.threads')
+             AND x.name NOT LIKE 'transaction\_%'
           UNION ALL
-          SELECT 'role', current_user, 3 WHERE current_user <> session_user) s
+          -- What another worker has committed must be seen once it has let go of its locks.
+          SELECT 'default_transaction_isolation', 'read committed', 2
+          UNION ALL
+          SELECT 'cur_fdw.threads', ((pg_catalog.current_setting('cur_fdw.threads')::integer + workers - 1) / workers)::text, 2
+          UNION ALL
+          SELECT 'role', current_user::text, 3 WHERE current_user <> session_user) s
 $$;
 COMMENT ON FUNCTION @extschema@.settings_sql(integer) IS
   'The query that gives a background worker the session''s settings and role, and its part of the threads.';
@@ -39,6 +48,9 @@ BEGIN
   IF ended.failure IS NOT NULL THEN
     SELECT @extschema@.log_failure(m.source_name, m.billing_period, m.fingerprint, m.manifest_id, m.files, m.bytes, ended.failure, m.started_at)
       INTO logged FROM @extschema@.manifests m WHERE m.id = (running ->> ended.worker::text)::bigint;
+    IF NOT FOUND THEN
+      RAISE WARNING 'a month of a source that was removed meanwhile failed: %', ended.failure;
+    END IF;
   END IF;
   still_running := running - ended.worker::text;
 END

@@ -67,6 +67,12 @@ BEGIN
         COMMIT;
         CONTINUE;
       END IF;
+      -- Nobody would hear the others while this session loads.
+      WHILE running <> '{}' LOOP
+        SELECT * INTO running, result FROM @extschema@.await_month(running);
+        results := pg_catalog.array_append(results, result);
+        COMMIT;
+      END LOOP;
       RAISE NOTICE 'cost_sync: no background worker is to be had, so this session loads the months itself'
         USING HINT = 'The server''s log says why; max_worker_processes limits them.';
       workers := 1;

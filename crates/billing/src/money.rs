@@ -54,7 +54,7 @@ impl ExactSum {
 
     fn add_uncommon(&mut self, value: f64) {
         if value.is_finite() {
-            let (units, exponent) = small_units(value).unwrap_or_else(|| shortest(value));
+            let (units, exponent) = fitting_units(value).unwrap_or_else(|| shortest(value));
             self.add_units(exponent, units.into());
         } else {
             self.irregular += value;
@@ -219,9 +219,9 @@ fn common_units(value: f64) -> Option<i64> {
     scaled(value, COMMON_SCALE)
 }
 
-/// The same in units of a smaller power of ten: the smallest that leaves 15 digits, so that a decimal
-/// of up to 15 digits is found whatever its places, and far faster than by printing it.
-fn small_units(value: f64) -> Option<(i64, i32)> {
+/// The same in units of the power of ten that leaves 15 digits, so that a decimal of up to 15 digits is
+/// found whatever its places, and far faster than by printing it.
+fn fitting_units(value: f64) -> Option<(i64, i32)> {
     let binary_exponent = (value.to_bits() >> 52 & 0x7ff) as i32 - 1023;
     // Its decimal exponent, or one less: log10(2) is a little more than 1233/4096.
     let magnitude = (binary_exponent * 1233) >> 12;

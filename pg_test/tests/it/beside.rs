@@ -16,6 +16,7 @@ pub const TESTS: &[Test] = tests![
     a_terminated_worker_fails_its_month_alone,
     a_call_that_ends_takes_its_workers_along,
     a_worker_has_the_sessions_role_and_settings,
+    borrowed_rights_start_no_worker,
     a_failing_worker_says_why_and_is_replaced,
     without_workers_the_session_loads_the_months_itself,
     columns_change_when_no_month_is_being_read,
@@ -158,18 +159,47 @@ fn a_worker_has_the_sessions_role_and_settings(env: &Env) -> Result<()> {
     let mut client = env.database_with_extension("beside-settings")?;
     client.batch_execute(
         "DROP ROLE IF EXISTS beside_loader; CREATE ROLE beside_loader IN ROLE cost_admin; \
+         SET deadlock_timeout = '900ms'; SET client_encoding = 'LATIN1'; SET default_transaction_isolation = 'serializable'; \
          SET ROLE beside_loader; SET cur_fdw.threads = 5; SET lock_timeout = '7s'; \
          SET work_mem = '5MB'; SET \"TimeZone\" = 'Asia/Tokyo'; SET cur_fdw.retries = 1",
     )?;
     let same = "SELECT (concat_ws(' ', current_user, session_user, current_setting('lock_timeout'), \
          current_setting('work_mem'), current_setting('TimeZone'), current_setting('cur_fdw.retries'), \
-         current_setting('cur_fdw.threads')) = 'beside_loader postgres 7s 5MB Asia/Tokyo 1 3')::integer::bigint";
+         current_setting('cur_fdw.threads'), current_setting('deadlock_timeout'), \
+         current_setting('transaction_isolation')) \
+         = 'beside_loader postgres 7s 5MB Asia/Tokyo 1 3 900ms read committed')::integer::bigint";
     assert_eq!(asked(&mut client, same)?, "1");
-    // The settings of its next order replace those of this one.
+    // The settings of its next order replace those of this one, also those that the role may not set.
     client.batch_execute("SET lock_timeout = '8s'; SET work_mem = '6MB'")?;
     let same = same.replace("7s 5MB", "8s 6MB");
     assert_eq!(asked(&mut client, &same)?, "1");
     client.batch_execute("RESET ROLE; DROP ROLE beside_loader")?;
+    Ok(())
+}
+
+/// Functions that run for somebody stronger, or in his maintenance, would become him in a worker.
+fn borrowed_rights_start_no_worker(env: &Env) -> Result<()> {
+    let name = "beside-rights";
+    let mut client = env.database_with_extension(name)?;
+    client.batch_execute(
+        "DROP ROLE IF EXISTS beside_climber; CREATE ROLE beside_climber IN ROLE cost_admin; \
+         CREATE SCHEMA climber AUTHORIZATION beside_climber; SET ROLE beside_climber; \
+         CREATE FUNCTION climber.climb(integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN \
+           RETURN cost_analytics.worker_run(ARRAY['ALTER ROLE beside_climber SUPERUSER'], 1); END $$; \
+         CREATE FUNCTION climber.helpful() RETURNS integer LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN \
+           RETURN climber.climb(1); END $$; \
+         CREATE TABLE climber.t AS SELECT 1 AS x; RESET ROLE",
+    )?;
+    for sql in [
+        "SELECT climber.helpful()",
+        "CREATE INDEX ON climber.t (climber.climb(x))",
+    ] {
+        let error = failure(client.batch_execute(sql).map_err(Into::into));
+        assert!(error.starts_with("42501"), "{sql}: {error}");
+    }
+    let strong = "SELECT rolsuper::text FROM pg_roles WHERE rolname = 'beside_climber'";
+    assert_eq!(value(&mut client, strong)?, "false");
+    client.batch_execute("DROP OWNED BY beside_climber; DROP ROLE beside_climber")?;
     Ok(())
 }
 
@@ -182,9 +212,11 @@ fn a_failing_worker_says_why_and_is_replaced(env: &Env) -> Result<()> {
         "SELECT 1::bigint FROM pg_terminate_backend(pg_backend_pid()), pg_sleep(60)",
     )?;
     assert!(gone.contains("terminating background worker"), "{gone}");
+    let spoken = asked(&mut client, "SELECT 'ü'::integer::bigint")?;
+    assert!(spoken.contains("\"ü\""), "{spoken}");
     let warned = "DO $$ BEGIN RAISE WARNING 'ü%', repeat('x', 200000); END $$";
     // A report that is longer than the queue; and no number, which is no result.
-    assert!(asked(&mut client, warned)?.contains("could not run"));
+    assert!(asked(&mut client, warned)?.contains("gave no bigint"));
     assert_eq!(asked(&mut client, "SELECT 7::bigint")?, "7");
     client.batch_execute("SELECT cost_analytics.workers_dismiss()")?;
     assert_eq!(value(&mut client, AT_WORK)?, "0");

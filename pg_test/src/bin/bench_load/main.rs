@@ -33,7 +33,8 @@ const SETTINGS: &[(&str, &str)] = &[
 fn main() -> Result<()> {
     let options = Options::parse()?;
     let installation = Installation::from_env()?;
-    let mut bill = Bill::prepare(options.rows, options.months.unwrap_or(1))?;
+    let months = options.months.unwrap_or(1);
+    let mut bill = Bill::prepare(options.rows, months, options.rows_a_file)?;
     let shape = match options.shape {
         Shape::Parquet => "178 columns, '' and 0 for nothing",
         Shape::Sparse => {
@@ -51,7 +52,7 @@ fn main() -> Result<()> {
     create_source(&cluster, &gateway)?;
     println!(
         "{} month(s) of {} rows x {shape}, {} MB through S3; PostgreSQL {}, fsync on\n",
-        options.months.unwrap_or(1),
+        months,
         options.rows,
         bill.bytes()? / 1_000_000,
         installation.major,

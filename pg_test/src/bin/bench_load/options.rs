@@ -7,6 +7,7 @@ const HELP: &str = "\
 Loading a month of 178 columns from S3: cost_sync, CTAS, COPY BINARY and DuckDB's Postgres writer.
 
   --rows N      rows of the month (1000000)
+  --file N      rows of a file, and of its row group (a quarter, at most 1000000)
   --rounds N    timed rounds (3)
   --sparse      with NULL for nothing, instead of '' and 0 as AWS has it
   --csv         120 of the columns as gzip CSV
@@ -28,6 +29,7 @@ pub enum Shape {
 /// The options, with their defaults.
 pub struct Options {
     pub rows: usize,
+    pub rows_a_file: Option<usize>,
     pub rounds: usize,
     pub shape: Shape,
     pub others: bool,
@@ -46,6 +48,7 @@ impl Options {
         let mut arguments = Arguments::of_process(HELP);
         let mut options = Options {
             rows: 1_000_000,
+            rows_a_file: None,
             rounds: 3,
             shape: Shape::Parquet,
             others: true,
@@ -57,6 +60,7 @@ impl Options {
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--rows" => options.rows = arguments.number()?,
+                "--file" => options.rows_a_file = Some(arguments.number()?),
                 "--rounds" => options.rounds = arguments.number()?,
                 "--months" => options.months = Some(arguments.number()?.try_into()?),
                 "--raw" => options.raw = true,

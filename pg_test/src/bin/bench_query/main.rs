@@ -44,7 +44,7 @@ impl Place {
 fn main() -> Result<()> {
     let options = Options::parse()?;
     let installation = Installation::from_env()?;
-    let bill = Bill::prepare(options.rows, options.months)?;
+    let bill = Bill::prepare(options.rows, options.months, None)?;
     let cluster = Cluster::start(&installation, SETTINGS)?;
     let gateway = match options.s3 {
         true => Some(Gateway::start()?),
