@@ -111,7 +111,7 @@ fn worker_wait() -> TableIterator<
         }
         let mut silent = true;
         for worker in busy {
-            let failure = match worker.report(false).or_raise() {
+            let failure = match worker.report(false) {
                 Report::Silent => continue,
                 Report::Result(result) => {
                     set_busy(worker.number, false);
@@ -173,7 +173,7 @@ impl Worker {
         // SAFETY: the context is valid, and nothing is kept of it.
         let worker = unsafe { PgMemoryContexts::TopMemoryContext.switch_to(|_| Self::start()) }?;
         loop {
-            match worker.report(true).or_raise() {
+            match worker.report(true) {
                 Report::Ready => return Some(worker),
                 Report::Failed(_) | Report::Gone => {
                     worker.dismiss();
@@ -229,20 +229,19 @@ impl Worker {
             pg_sys::shm_mq_set_handle(reports, handle);
             handle
         };
-        let worker = |number| Worker {
-            number,
-            handle,
-            segment,
-            orders,
-            reports,
-            busy: false,
-        };
         Some(STAFF.with_borrow_mut(|(next, workers)| {
             if *next == 1 {
                 // SAFETY: once in a backend; the callback is a function of this library, which stays.
                 unsafe { pg_sys::RegisterXactCallback(Some(at_transaction_end), ptr::null_mut()) };
             }
-            let worker = worker(*next);
+            let worker = Worker {
+                number: *next,
+                handle,
+                segment,
+                orders,
+                reports,
+                busy: false,
+            };
             *next += 1;
             workers.push(worker);
             worker
@@ -260,19 +259,19 @@ impl Worker {
     }
 
     /// The next report; waits for it if asked to. Notices go on to the client.
-    fn report(self, waiting: bool) -> Result<Report, Error> {
+    fn report(self, waiting: bool) -> Report {
         let message = match receive(self.reports, waiting) {
             Received::Message(message) => message,
-            Received::Nothing => return Ok(Report::Silent),
-            Received::Detached => return Ok(Report::Gone),
+            Received::Nothing => return Report::Silent,
+            Received::Detached => return Report::Gone,
         };
-        Ok(match message {
+        match message {
             [READY] => Report::Ready,
             [NO_RESULT] => Report::Result(None),
-            [RESULT, result @ ..] => {
-                let bytes = result.try_into().map_err(|_| Error::WorkerGone)?;
-                Report::Result(Some(i64::from_ne_bytes(bytes)))
-            }
+            [RESULT, result @ ..] => match result.try_into() {
+                Ok(bytes) => Report::Result(Some(i64::from_ne_bytes(bytes))),
+                Err(_) => Report::Gone,
+            },
             [b'E', ..] => Report::Failed(text_of(&parsed(message))),
             [b'N', ..] => {
                 let mut notice = parsed(message);
@@ -281,7 +280,7 @@ impl Worker {
                 Report::Said
             }
             _ => Report::Said,
-        })
+        }
     }
 
     /// Lets it end when it has no order, and waits until it has.

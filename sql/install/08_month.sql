@@ -74,7 +74,7 @@ $$;
 COMMENT ON FUNCTION @extschema@.lock_month(@extschema@.sources, date) IS 'Keeps other sessions from loading or dropping a month until the end of the transaction. False when one does so already.';
 
 CREATE FUNCTION @extschema@.lock_publishing(source @extschema@.sources) RETURNS void
-  -- Nobody waits behind it, and a loaded month is not to be thrown away.
+  -- No reader waits behind it, and a loaded month is not to be thrown away.
   LANGUAGE sql SET search_path = pg_catalog, pg_temp SET lock_timeout = 0 AS $$
   SELECT pg_advisory_xact_lock(hashtextextended('cur_fdw publishes ' || source.name, 0))
 $$;

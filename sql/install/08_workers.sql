@@ -57,3 +57,19 @@ END
 $$;
 COMMENT ON FUNCTION @extschema@.await_month(jsonb) IS
   'Waits for one of the months that are being loaded, given as the workers'' numbers with ids of the ledger. Returns the others, and the month''s id in sync_log.';
+
+-- An invoker's procedure without SET, or it could not COMMIT.
+CREATE PROCEDURE @extschema@.await_months(most integer, INOUT running jsonb, INOUT results bigint[])
+  LANGUAGE plpgsql AS $$
+DECLARE
+  result bigint;
+BEGIN
+  WHILE (SELECT pg_catalog.count(*) FROM pg_catalog.jsonb_object_keys(running)) > most LOOP
+    SELECT * INTO running, result FROM @extschema@.await_month(running);
+    results := pg_catalog.array_append(results, result);
+    COMMIT;
+  END LOOP;
+END
+$$;
+COMMENT ON PROCEDURE @extschema@.await_months(integer, jsonb, bigint[]) IS
+  'Waits until at most so many months are being loaded, and collects the ids in sync_log of those that are done.';

@@ -31,14 +31,10 @@ BEGIN
         pg_catalog.to_char(step.billing_period, 'YYYY-MM'), step.action, step.files, step.bytes, step.why;
       CONTINUE;
     END IF;
-    workers := coalesce(workers, LEAST(pg_catalog.current_setting('cur_fdw.sync_workers')::integer, step.due));
+    workers := coalesce(workers, GREATEST(LEAST(pg_catalog.current_setting('cur_fdw.sync_workers')::integer, step.due), 1));
     alone := false;
     LOOP
-      WHILE running <> '{}' AND (alone OR (SELECT pg_catalog.count(*) FROM pg_catalog.jsonb_object_keys(running)) >= workers) LOOP
-        SELECT * INTO running, result FROM @extschema@.await_month(running);
-        results := pg_catalog.array_append(results, result);
-        COMMIT;
-      END LOOP;
+      CALL @extschema@.await_months(CASE WHEN alone THEN 0 ELSE workers - 1 END, running, results);
       stopped := pg_catalog.clock_timestamp() - started > max_runtime;
       EXIT WHEN stopped;
       BEGIN
@@ -68,11 +64,7 @@ BEGIN
         CONTINUE;
       END IF;
       -- Nobody would hear the others while this session loads.
-      WHILE running <> '{}' LOOP
-        SELECT * INTO running, result FROM @extschema@.await_month(running);
-        results := pg_catalog.array_append(results, result);
-        COMMIT;
-      END LOOP;
+      CALL @extschema@.await_months(0, running, results);
       RAISE NOTICE 'cost_sync: no background worker is to be had, so this session loads the months itself'
         USING HINT = 'The server''s log says why; max_worker_processes limits them.';
       workers := 1;
@@ -80,11 +72,7 @@ BEGIN
     results := pg_catalog.array_append(results, @extschema@.take_month(ledger, raw, normalized, force));
     COMMIT;
   END LOOP;
-  WHILE running <> '{}' LOOP
-    SELECT * INTO running, result FROM @extschema@.await_month(running);
-    results := pg_catalog.array_append(results, result);
-    COMMIT;
-  END LOOP;
+  CALL @extschema@.await_months(0, running, results);
   PERFORM @extschema@.workers_dismiss();
   FOR step IN SELECT * FROM @extschema@.months_to_drop(source) LOOP
     IF dry_run THEN

@@ -24,9 +24,8 @@ const PART_BYTES: usize = size_of::<i32>() + size_of::<i128>();
 
 /// Rates, and so most costs, have at most ten places.
 const COMMON_EXPONENT: i32 = -10;
-const COMMON_SCALE: f64 = 1e10;
-/// 10^22 is the largest power of ten that a double holds exactly.
-const LOWEST_EXACT: i32 = -22;
+const COMMON_SCALE: f64 = POWERS_OF_TEN[-COMMON_EXPONENT as usize];
+/// All that a double holds exactly.
 const POWERS_OF_TEN: [f64; 23] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
     1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
@@ -225,7 +224,8 @@ fn fitting_units(value: f64) -> Option<(i64, i32)> {
     let binary_exponent = (value.to_bits() >> 52 & 0x7ff) as i32 - 1023;
     // Its decimal exponent, or one less: log10(2) is a little more than 1233/4096.
     let magnitude = (binary_exponent * 1233) >> 12;
-    let mut places = (14 - magnitude).clamp(-COMMON_EXPONENT, -LOWEST_EXACT) as usize;
+    let mut places =
+        (14 - magnitude).clamp(-COMMON_EXPONENT, POWERS_OF_TEN.len() as i32 - 1) as usize;
     if (value * POWERS_OF_TEN[places]).abs() >= FAITHFUL as f64 {
         places -= 1;
     }

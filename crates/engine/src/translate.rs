@@ -248,25 +248,28 @@ impl Translator<'_> {
         branches: &'e [(Expr, Expr)],
         otherwise: Option<&Expr>,
     ) -> Option<(&'e Expr, &'e str)> {
-        let ([(Expr::Not(same), value)], None) = (branches, otherwise) else {
+        let ([(Expr::Not(says), column @ Expr::Column(_))], None) = (branches, otherwise) else {
             return None;
         };
-        let Expr::IsTrue(same) = same.as_ref() else {
+        let Expr::IsTrue(same) = says.as_ref() else {
             return None;
         };
-        match same.as_ref() {
-            Expr::Compare {
-                comparison: Comparison::Equal,
-                left,
-                right,
-            } if left.as_ref() == value && self.kind_of(value) == Kind::Text => {
-                match (value, right.as_ref()) {
-                    (Expr::Column(_), Expr::Param(param)) => match self.value(*param) {
-                        Value::Text(nothing) => Some((value, nothing)),
-                        _ => None,
-                    },
-                    _ => None,
-                }
+        let Expr::Compare {
+            comparison: Comparison::Equal,
+            left,
+            right,
+        } = same.as_ref()
+        else {
+            return None;
+        };
+        let Expr::Param(nothing) = right.as_ref() else {
+            return None;
+        };
+        match self.value(*nothing) {
+            Value::Text(nothing)
+                if left.as_ref() == column && self.kind_of(column) == Kind::Text =>
+            {
+                Some((column, nothing))
             }
             _ => None,
         }

@@ -16,10 +16,10 @@ use datafusion::logical_expr::{
 pub(super) fn null_if(texts: &StringViewArray, nothing: &str) -> Result<ArrayRef> {
     // A view begins with its text's length.
     let is_as_long = |view: &u128| *view as u32 as usize == nothing.len();
-    if !texts.views().iter().any(is_as_long) {
+    let views = texts.views();
+    if !views.iter().any(is_as_long) {
         return Ok(Arc::new(texts.clone()));
     }
-    let views = texts.views();
     let is_nothing = BooleanBuffer::collect_bool(texts.len(), |row| {
         is_as_long(&views[row]) && (nothing.is_empty() || texts.value(row) == nothing)
     });
